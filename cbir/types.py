@@ -1,0 +1,170 @@
+"""The values that travel between stages. Each stage knows the type it takes and the type it gives.
+
+``image -> LocalFeatures -> Bags -> SparseVectors or vectors -> SearchResult``. An image is uint8 RGB
+(H, W, 3), upright; vectors are (n, d) float32, one row per image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cbir.errors import DimensionError, DTypeError
+
+Image = NDArray[np.uint8]
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LocalFeatures:
+    """Keypoints and their descriptors, of one image.
+
+    Attributes
+    ----------
+    keypoints : (n, 4) float32: x, y (pixels, the centre of the top-left pixel is (0, 0)), scale (pixels),
+        angle (radians).
+    descriptors : (n, d) float32 or uint8, one row per keypoint.
+    """
+
+    keypoints: NDArray[np.float32]
+    descriptors: NDArray[np.float32] | NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        k, x = self.keypoints, self.descriptors
+        if k.ndim != 2 or k.shape[1] != 4 or x.ndim != 2 or len(x) != len(k):
+            raise DimensionError(
+                f"LocalFeatures: keypoints {k.shape} and descriptors {x.shape} must be (n, 4) and (n, d)"
+            )
+        if k.dtype != np.float32 or x.dtype not in (np.float32, np.uint8):
+            raise DTypeError(
+                f"LocalFeatures: keypoints are {k.dtype}, descriptors {x.dtype}; "
+                "expected float32, and float32 or uint8"
+            )
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+
+@dataclass(frozen=True, eq=False)
+class Bags:
+    """Descriptors of many images end to end; bag i is ``descriptors[offsets[i]:offsets[i + 1]]``.
+
+    Attributes
+    ----------
+    descriptors : (N, d) float32.
+    offsets : (n_images + 1,) int64, rising, from 0 to N.
+    """
+
+    descriptors: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        _check_offsets("Bags", self.offsets, len(self.descriptors))
+        if self.descriptors.ndim != 2:
+            raise DimensionError(f"Bags: descriptors are {self.descriptors.shape}, expected (N, d)")
+
+    @classmethod
+    def of(cls, bags: Iterable[NDArray[np.float32]], d: int = 0) -> Bags:
+        """Join per-image arrays (n_i, d); `d` gives the width where there are none."""
+        parts: Sequence[NDArray[np.float32]] = list(bags)
+        offsets = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(p) for p in parts], out=offsets[1:])
+        if not parts:
+            return cls(np.zeros((0, d), np.float32), offsets)
+        return cls(np.ascontiguousarray(np.concatenate(parts), np.float32), offsets)
+
+    @property
+    def d(self) -> int:
+        """Width of a descriptor."""
+        return int(self.descriptors.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> NDArray[np.float32]:
+        return self.descriptors[self.offsets[i] : self.offsets[i + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (self[i] for i in range(len(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class SparseVectors:
+    """Rows of a sparse (n, n_words) matrix in CSR form: the bag-of-words vectors.
+
+    Attributes
+    ----------
+    word_ids : (nnz,) int32, rising inside a row, each below `n_words`.
+    weights : (nnz,) float32.
+    offsets : (n + 1,) int64, rising, from 0 to nnz.
+    n_words : width of the matrix.
+    """
+
+    word_ids: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+    n_words: int
+
+    def __post_init__(self) -> None:
+        _check_offsets("SparseVectors", self.offsets, len(self.word_ids))
+        if len(self.weights) != len(self.word_ids):
+            raise DimensionError(
+                f"SparseVectors: {len(self.word_ids)} word ids but {len(self.weights)} weights"
+            )
+        if self.word_ids.dtype != np.int32 or self.weights.dtype != np.float32:
+            raise DTypeError(
+                f"SparseVectors: word_ids are {self.word_ids.dtype}, weights {self.weights.dtype}; "
+                "expected int32 and float32"
+            )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        row = slice(self.offsets[i], self.offsets[i + 1])
+        return self.word_ids[row], self.weights[row]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the three arrays."""
+        return int(self.word_ids.nbytes + self.weights.nbytes + self.offsets.nbytes)
+
+    def to_dense(self) -> NDArray[np.float32]:
+        """The (n, n_words) float32 matrix; for small cases and tests."""
+        dense = np.zeros((len(self), self.n_words), np.float32)
+        rows = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        dense[rows, self.word_ids] = self.weights
+        return dense
+
+    @classmethod
+    def from_dense(cls, dense: NDArray[np.float32]) -> SparseVectors:
+        """Keep the non-zero entries of an (n, n_words) matrix."""
+        rows, columns = np.nonzero(dense)
+        counts = np.bincount(rows, minlength=len(dense))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        weights = np.ascontiguousarray(dense[rows, columns], np.float32)
+        return cls(columns.astype(np.int32), weights, offsets, int(dense.shape[1]))
+
+
+class SearchResult(NamedTuple):
+    """Answer of an index.
+
+    `D` (nq, k) float32: squared distances ascending, or similarities descending. `I` (nq, k) int64: ids,
+    ties to the smaller one; -1 (with `D` inf or -inf) where there are fewer than k.
+    """
+
+    D: NDArray[np.float32]
+    I: NDArray[np.int64]  # noqa: E741  the field's name for it
+
+
+def _check_offsets(who: str, offsets: NDArray[np.int64], total: int) -> None:
+    if offsets.dtype != np.int64 or offsets.ndim != 1 or len(offsets) == 0:
+        raise DimensionError(f"{who}: offsets must be (n + 1,) int64, found {offsets.dtype} {offsets.shape}")
+    if offsets[0] != 0 or offsets[-1] != total or np.any(np.diff(offsets) < 0):
+        raise DimensionError(
+            f"{who}: offsets must rise from 0 to {total}; found {offsets[0]} to {offsets[-1]}"
+        )
