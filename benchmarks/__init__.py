@@ -1,0 +1,1 @@
+"""Benchmarks of cbir; README.md holds the method they all keep to."""
