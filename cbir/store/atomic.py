@@ -3,7 +3,7 @@
 The order is always: write under a temporary name beside the target, flush the file to disk, rename,
 flush the folder that holds the name. A crash before the rename leaves a stale temporary (removed by
 the next writer), a crash after it leaves the finished thing; there is no moment in between, because
-a rename inside one file system is atomic (POSIX rename(2)). The flush of the folder makes the rename
+a rename inside one file system is atomic (POSIX rename(2)). Flushing the folder makes the rename
 itself survive a power cut.
 
 An error of the disk (full, quota, read-only) becomes `StorageError`; the temporary is removed.
