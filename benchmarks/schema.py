@@ -81,7 +81,6 @@ def commit() -> str:
         )
         return done.stdout.strip()
 
-    status = ("status", "--porcelain", "--untracked-files=no", "--")
     try:
         # Results themselves are written by a run, so they don't make it dirty.
         changed = git(

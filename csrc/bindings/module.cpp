@@ -43,6 +43,9 @@ constexpr const char* kCompiler = "unknown";
 }  // namespace
 
 // One line per concept: declare here, call below.
+namespace cbir {
+void bind_vlad(py::module_& m);
+}  // namespace cbir
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Native kernels of cbir. Exact arrays only; use the Python classes, which check and explain.";
@@ -54,4 +57,5 @@ PYBIND11_MODULE(_core, m) {
   m.def("simd_levels", &simd_levels, "Levels this machine can run, lowest first.");
   m.def("set_simd_level", &cbir::simd::set_level, py::arg("level"), "Choose a level that this machine has.");
   m.def("available_threads", &cbir::available_threads, "CPUs this process may use.");
+  cbir::bind_vlad(m);
 }

@@ -1,0 +1,107 @@
+# distutils: language = c++
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Flat loops of `cbir.aggregation.bow`: count the words of each image, weigh the counts.
+
+One pass per image over its own words; nothing here costs n_words per image. The caller checks.
+"""
+
+import numpy as np
+
+from libc.math cimport log1p, sqrt
+from libc.stdint cimport int32_t, int64_t
+from libcpp.algorithm cimport sort
+from libcpp.vector cimport vector
+
+
+def count(
+    const int32_t[:, ::1] word_ids,  # IN (N, n_assign)
+    const float[:, ::1] shares,  # IN (N, n_assign), or None: 1 each
+    const int64_t[::1] offsets,  # IN (n + 1,)
+    int64_t n_words,
+):
+    """Give word_ids (nnz,) int32, counts (nnz,) float32, offsets (n + 1,) int64 of the histograms.
+
+    counts[image, word] = sum of the shares, in the order of the descriptors, in float64.
+    """
+    cdef int64_t n = offsets.shape[0] - 1, n_assign = word_ids.shape[1]
+    cdef int64_t b, i, a, n_out = 0
+    cdef int32_t w
+    cdef bint soft = shares is not None
+    cdef vector[double] tally  # of the image at hand, by word; -1 is "not seen"
+    cdef vector[int32_t] seen
+    out_words = np.empty(word_ids.shape[0] * n_assign, np.int32)
+    out_counts = np.empty(word_ids.shape[0] * n_assign, np.float32)
+    out_offsets = np.zeros(n + 1, np.int64)
+    cdef int32_t[::1] o_words = out_words
+    cdef float[::1] o_counts = out_counts
+    cdef int64_t[::1] o_offsets = out_offsets
+    for i in range(word_ids.shape[0]):
+        for a in range(n_assign):
+            if word_ids[i, a] < 0 or word_ids[i, a] >= n_words:
+                raise ValueError(f"word id {word_ids[i, a]} is not in [0, {n_words})")
+    with nogil:
+        tally.resize(n_words, -1.0)
+        for b in range(n):
+            seen.clear()
+            for i in range(offsets[b], offsets[b + 1]):
+                for a in range(n_assign):
+                    w = word_ids[i, a]
+                    if tally[w] < 0:
+                        tally[w] = 0
+                        seen.push_back(w)
+                    tally[w] += shares[i, a] if soft else 1.0
+            sort(seen.begin(), seen.end())
+            for w in seen:
+                if tally[w] > 0:  # a share may have vanished in float32
+                    o_words[n_out] = w
+                    o_counts[n_out] = <float>tally[w]
+                    n_out += 1
+                tally[w] = -1.0
+            o_offsets[b + 1] = n_out
+    return out_words[:n_out].copy(), out_counts[:n_out].copy(), out_offsets
+
+
+def weigh(
+    const int32_t[::1] word_ids,  # IN (nnz,), each in [0, n_words)
+    const float[::1] counts,  # IN (nnz,)
+    const int64_t[::1] offsets,  # IN (n + 1,)
+    const float[::1] idf,  # IN (n_words,)
+    int tf,  # 0 raw, 1 log, 2 sqrt
+    int norm,  # 0 l1, 1 l2, 2 none
+):
+    """Give word_ids, weights, offsets: weight = tf(count) idf / norm, without the zeros."""
+    cdef int64_t n = offsets.shape[0] - 1, b, i, start, n_out = 0
+    cdef double value, length
+    cdef vector[double] row  # of the image at hand, before the norm
+    out_words = np.empty(word_ids.shape[0], np.int32)
+    out_weights = np.empty(word_ids.shape[0], np.float32)
+    out_offsets = np.zeros(n + 1, np.int64)
+    cdef int32_t[::1] o_words = out_words
+    cdef float[::1] o_weights = out_weights
+    cdef int64_t[::1] o_offsets = out_offsets
+    with nogil:
+        for b in range(n):
+            row.clear()
+            start = n_out
+            length = 0
+            for i in range(offsets[b], offsets[b + 1]):
+                value = counts[i]
+                if tf == 1:
+                    value = log1p(value)
+                elif tf == 2:
+                    value = sqrt(value)
+                value *= idf[word_ids[i]]
+                if value == 0:
+                    continue
+                o_words[n_out] = word_ids[i]
+                n_out += 1
+                row.push_back(value)
+                length += value * value if norm == 1 else value
+            if norm == 1:
+                length = sqrt(length)
+            elif norm == 2:
+                length = 1
+            for i in range(start, n_out):
+                o_weights[i] = <float>(row[i - start] / length)
+            o_offsets[b + 1] = n_out
+    return out_words[:n_out].copy(), out_weights[:n_out].copy(), out_offsets

@@ -1,0 +1,100 @@
+#include "vlad/vlad.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/parallel.h"
+#include "simd/level.h"
+
+namespace cbir::vlad {
+namespace {
+
+#if defined(__x86_64__) || defined(_M_X64)
+constexpr simd::Table<const Kernels*> kTable{&kGeneric, &kAvx2, &kAvx512, nullptr};
+#else
+constexpr simd::Table<const Kernels*> kTable{&kGeneric, nullptr, nullptr, nullptr};
+#endif
+
+// Images per chunk: enough to pay for the chunk's scratch space, few enough to share out evenly.
+constexpr int64_t kImagesPerChunk = 8;
+
+// Numbers of an image's descriptors in order of their words: those of word i are order[start[i]] to order[start[i + 1]],
+// rising.
+struct WordOrder {
+  std::vector<int64_t> start;
+  std::vector<int32_t> order;
+
+  void sort(const int32_t* word_ids, int64_t n, int64_t k) {
+    start.assign(k + 2, 0);
+    order.resize(n);
+    // Counted two places up, so that after the running sum start[w + 1] is where word w begins, and after all of them
+    // are placed it is where word w ends.
+    for (int64_t i = 0; i < n; ++i) ++start[word_ids[i] + 2];
+    for (int64_t w = 2; w <= k + 1; ++w) start[w] += start[w - 1];
+    for (int64_t i = 0; i < n; ++i) order[start[word_ids[i] + 1]++] = static_cast<int32_t>(i);
+  }
+};
+
+double total(const double* lanes) {
+  double sums[kLanes];
+  std::copy(lanes, lanes + kLanes, sums);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) sums[i] += sums[i + width];
+  }
+  return sums[0];
+}
+
+// Makes v a unit vector, unless it is zero; `squares` is |v|^2.
+void normalise(const Kernels& kernels, float* v, int64_t d, double squares) {
+  if (squares > 0) kernels.scale(v, d, static_cast<float>(1.0 / std::sqrt(squares)));
+}
+
+void encode_one(const Kernels& kernels, const float* x, const int32_t* word_ids, int64_t n,
+                Matrix<const float> centroids, Options options, WordOrder& words, float* out) {
+  const int64_t k = centroids.rows, d = centroids.cols;
+  words.sort(word_ids, n, k);
+  double image_lanes[kLanes] = {};
+  int64_t n_blocks = 0;  // that are not zero
+  for (int64_t w = 0; w < k; ++w) {
+    float* block = out + w * d;
+    const int64_t first = words.start[w], count = words.start[w + 1] - first;
+    if (count == 0) {
+      std::fill(block, block + d, 0.0f);
+      continue;
+    }
+    kernels.sum_residuals(x, words.order.data() + first, count, centroids.row(w), d, block);
+    if (options.signed_sqrt) kernels.signed_sqrt(block, d);
+    if (options.intra) {
+      double lanes[kLanes] = {};
+      kernels.add_squares(block, d, lanes);
+      const double squares = total(lanes);
+      normalise(kernels, block, d, squares);
+      n_blocks += squares > 0;
+    } else if (options.l2) {
+      kernels.add_squares(block, d, image_lanes);
+    }
+  }
+  if (!options.l2) return;
+  // After intra-normalisation each block that isn't zero has length 1.
+  normalise(kernels, out, k * d, options.intra ? static_cast<double>(n_blocks) : total(image_lanes));
+}
+
+}  // namespace
+
+void encode(Matrix<const float> x, Span<const int64_t> offsets, Span<const int32_t> word_ids,
+            Matrix<const float> centroids, Options options, int n_threads, Matrix<float> out) {
+  const Kernels& kernels = *simd::pick(kTable);
+  const int64_t n = offsets.size - 1;
+  parallel_for(ceil_div(n, kImagesPerChunk), n_threads, [&](int64_t chunk, int) {
+    WordOrder words;
+    const int64_t end = std::min(n, (chunk + 1) * kImagesPerChunk);
+    for (int64_t b = chunk * kImagesPerChunk; b < end; ++b) {
+      const int64_t begin = offsets[b];
+      encode_one(kernels, x.row(begin), word_ids.data + begin, offsets[b + 1] - begin, centroids, options, words,
+                 out.row(b));
+    }
+  });
+}
+
+}  // namespace cbir::vlad

@@ -1,0 +1,97 @@
+#include "vlad/vlad.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstdint>
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
+#elif defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#endif
+
+namespace cbir::vlad {
+namespace {
+
+// Lanes of the last, partial step of a block.
+inline __mmask16 tail(int64_t left) { return static_cast<__mmask16>((1u << left) - 1u); }
+
+// Columns [t, t + 16 U) of the sum stay in U registers while all rows pass by.
+template <int U>
+inline void sum_columns(const float* x, const int32_t* rows, int64_t n, const float* c, int64_t d, float* sum) {
+  __m512 centre[U], total[U];
+  for (int u = 0; u < U; ++u) {
+    centre[u] = _mm512_loadu_ps(c + 16 * u);
+    total[u] = _mm512_setzero_ps();
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const float* row = x + rows[i] * d;
+    for (int u = 0; u < U; ++u) {
+      total[u] = _mm512_add_ps(total[u], _mm512_sub_ps(_mm512_loadu_ps(row + 16 * u), centre[u]));
+    }
+  }
+  for (int u = 0; u < U; ++u) _mm512_storeu_ps(sum + 16 * u, total[u]);
+}
+
+void sum_residuals(const float* x, const int32_t* rows, int64_t n, const float* c, int64_t d, float* sum) {
+  int64_t t = 0;
+  for (; t + 128 <= d; t += 128) sum_columns<8>(x + t, rows, n, c + t, d, sum + t);
+  for (; t + 16 <= d; t += 16) sum_columns<1>(x + t, rows, n, c + t, d, sum + t);
+  if (t == d) return;
+  const __mmask16 rest = tail(d - t);
+  const __m512 centre = _mm512_maskz_loadu_ps(rest, c + t);
+  __m512 total = _mm512_setzero_ps();
+  for (int64_t i = 0; i < n; ++i) {
+    const __m512 row = _mm512_maskz_loadu_ps(rest, x + rows[i] * d + t);
+    total = _mm512_add_ps(total, _mm512_sub_ps(row, centre));
+  }
+  _mm512_mask_storeu_ps(sum + t, rest, total);
+}
+
+void signed_sqrt(float* v, int64_t d) {
+  const __m512 sign = _mm512_set1_ps(-0.0f);
+  for (int64_t t = 0; t < d; t += 16) {
+    const __mmask16 there = d - t >= 16 ? static_cast<__mmask16>(0xffff) : tail(d - t);
+    const __m512 a = _mm512_maskz_loadu_ps(there, v + t);
+    const __m512 root = _mm512_sqrt_ps(_mm512_andnot_ps(sign, a));
+    _mm512_mask_storeu_ps(v + t, there, _mm512_or_ps(root, _mm512_and_ps(sign, a)));
+  }
+}
+
+void add_squares(const float* v, int64_t d, double* lanes) {
+  __m512d low = _mm512_loadu_pd(lanes), high = _mm512_loadu_pd(lanes + 8);
+  for (int64_t t = 0; t < d; t += kLanes) {
+    const __mmask16 there = d - t >= 16 ? static_cast<__mmask16>(0xffff) : tail(d - t);
+    const __m512 a = _mm512_maskz_loadu_ps(there, v + t);
+    const __m512d a0 = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+    const __m512d a1 = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+    low = _mm512_fmadd_pd(a0, a0, low);  // the square is exact in float64: fused or not, the same bytes
+    high = _mm512_fmadd_pd(a1, a1, high);
+  }
+  _mm512_storeu_pd(lanes, low);
+  _mm512_storeu_pd(lanes + 8, high);
+}
+
+void scale(float* v, int64_t d, float factor) {
+  const __m512 f = _mm512_set1_ps(factor);
+  for (int64_t t = 0; t < d; t += 16) {
+    const __mmask16 there = d - t >= 16 ? static_cast<__mmask16>(0xffff) : tail(d - t);
+    _mm512_mask_storeu_ps(v + t, there, _mm512_mul_ps(_mm512_maskz_loadu_ps(there, v + t), f));
+  }
+}
+
+}  // namespace
+
+const Kernels kAvx512{sum_residuals, signed_sqrt, add_squares, scale};
+
+}  // namespace cbir::vlad
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#elif defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif  // x86-64
