@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from tests.command_line import TINY, run, save_views
+
+
+@pytest.mark.parametrize("recipe", ["bow", "vlad", "colour"])
+def test_json_ends_with_one_object(recipe, pictures, tmp_path):
+    words = ["--set", "vocabulary.n_words=16"] if recipe != "colour" else []
+    done = run("build", pictures, "-o", tmp_path / "a.cbir", "--recipe", recipe, *words, "--json")
+    assert done.code == 0, done.err
+    report = done.json
+    assert report["images"] == {"seen": 32, "indexed": 32, "failed": 0}
+    assert report["failed"] == []
+    assert report["seconds"]["total"] > 0
+    assert report["bytes_per_image"] > 0
+    assert report["peak_memory_bytes"] > 1 << 20
+
+
+def test_plain_output_and_plain_log_lines(pictures, tmp_path):
+    done = run("build", pictures, "-o", tmp_path / "a.cbir", *TINY)
+    assert done.code == 0, done.err
+    assert "32 of 32 images indexed" in done.out
+    assert "peak memory" in done.out
+    assert "\r" not in done.err and "32 of 32" in done.err  # a log line, not a progress bar
+
+
+def test_quiet_says_nothing_on_stderr(pictures, tmp_path):
+    done = run("build", pictures, "-o", tmp_path / "a.cbir", *TINY, "--quiet")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_walk_through_flags_mean_the_same(pictures, tmp_path):
+    done = run("build", "-d", pictures, "-o", tmp_path / "a.cbir", *TINY, "--json")
+    assert done.json["images"]["indexed"] == 32
+
+
+def test_a_bad_image_is_skipped_told_and_counted(tmp_path):
+    folder = save_views(tmp_path / "set", n_things=2)
+    (folder / "broken.jpg").write_bytes(b"no image")
+    done = run("build", folder, "-o", tmp_path / "a.cbir", *TINY, "--json")
+    assert done.code == 0
+    assert done.json["images"] == {"seen": 9, "indexed": 8, "failed": 1}
+    assert done.json["failed"][0]["path"] == "broken.jpg" and done.json["failed"][0]["reason"]
+    assert "warning: skipped broken.jpg" in done.err
+
+
+def test_strict_makes_it_an_error(tmp_path):
+    folder = save_views(tmp_path / "set", n_things=2)
+    (folder / "broken.jpg").write_bytes(b"no image")
+    done = run("build", folder, "-o", tmp_path / "a.cbir", *TINY, "--strict")
+    assert done.code == 1
+    assert "broken.jpg" in done.error
+
+
+def test_seed_and_set_reach_the_recipe(pictures, tmp_path):
+    out = tmp_path / "a.cbir"
+    assert run("build", pictures, "-o", out, *TINY, "--seed", 7).code == 0
+    recipe = json.loads(run("info", out, "--json").out)["recipe"]
+    recipe = json.dumps(recipe)
+    assert "7" in recipe and "64" in recipe
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["-o", "x.cbir"],
+        ["pictures"],
+        ["pictures", "-d", "pictures", "-o", "x.cbir"],
+        ["pictures", "-o", "x.cbir", "--threads", "-1"],
+        ["pictures", "-o", "x.cbir", "--threads", "many"],
+        ["pictures", "-o", "x.cbir", "--no-such-option"],
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(arguments):
+    done = run("build", *arguments)
+    assert done.code == 2
+    assert done.error and done.out == ""
+
+
+def test_help_names_every_key_of_the_recipe_and_the_exit_codes():
+    done = run("build", "--help")
+    assert done.code == 0
+    for text in ("--set", "vocabulary.n_words", "image.max_side", "Exit codes", "130", "vlad"):
+        assert text in done.out
