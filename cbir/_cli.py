@@ -74,7 +74,7 @@ class Command(TyperCommand):
         sections.append(("Exit codes", [(str(code), text) for code, text in EXIT_CODES.items()]))
         for title, rows in sections:
             with formatter.section(title):
-                formatter.write_dl(rows)
+                formatter.write_dl(rows, col_max=44)
 
 
 def run(

@@ -126,11 +126,10 @@ def print_report(report: BuildReport, out: Path) -> None:
 
 
 def recipe_help() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield the recipes by name, and every key that ``--set`` takes, from the recipe models."""
-    from cbir import recipe
+    """Yield the recipes and every key that ``--set`` takes (imports late)."""
+    from cbir import _recipe_help
 
-    yield "Recipes (--recipe)", list(recipe.named_recipes().items())
-    yield from recipe.describe_keys()
+    return _recipe_help.recipe_help()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
