@@ -155,7 +155,7 @@ def ns_score_self_excluded(ranks: ArrayLike, n_relevant: int = 3) -> float:
 
 
 def accuracy(ranks: ArrayLike, n_relevant: int = 4) -> float:
-    """``ns_score / 4``: what some texts on UKBench call accuracy; finding only oneself gives .25."""
+    """``ns_score / 4``: what some texts on UKBench call accuracy; only oneself gives .25."""
     return ns_score(ranks, n_relevant) / 4.0
 
 

@@ -97,7 +97,7 @@ def positive_ranks(
 
 
 def as_ranking(ranked: ArrayLike, *, who: str) -> Ids:
-    """Give (nq, k) int64 ids; refuses other shapes and types, ids below -1, an id twice in a row."""
+    """Give (nq, k) int64 ids; refuses other shapes, types, ids below -1, doubles."""
     a = np.asarray(ranked)
     if a.ndim != 2:
         raise DimensionError(f"{who}: ranked has shape {a.shape}, expected (nq, k) ids")
