@@ -45,6 +45,8 @@ constexpr const char* kCompiler = "unknown";
 // One line per concept: declare here, call below.
 namespace cbir {
 void bind_vlad(py::module_& m);
+void bind_flat(py::module_& m);
+void bind_inverted_file(py::module_& m);
 }  // namespace cbir
 
 PYBIND11_MODULE(_core, m) {
@@ -58,4 +60,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("set_simd_level", &cbir::simd::set_level, py::arg("level"), "Choose a level that this machine has.");
   m.def("available_threads", &cbir::available_threads, "CPUs this process may use.");
   cbir::bind_vlad(m);
+
+  cbir::bind_flat(m);
+  cbir::bind_inverted_file(m);
 }

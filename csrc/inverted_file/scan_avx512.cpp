@@ -1,0 +1,24 @@
+#include "inverted_file/scan.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+
+namespace cbir {
+
+int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
+  const __m512 bound = _mm512_set1_ps(limit);
+  int64_t found = 0;
+  for (int64_t i = 0; i < n; i += 16) {
+    for (unsigned m = _mm512_cmp_ps_mask(_mm512_loadu_ps(key + i), bound, _CMP_LE_OQ); m != 0; m &= m - 1) {
+      out[found++] = static_cast<uint16_t>(i + __builtin_ctz(m));
+    }
+  }
+  return found;
+}
+
+}  // namespace cbir
+#pragma GCC pop_options
+#endif
