@@ -8,11 +8,12 @@ Map::
 
 Which one: dense vectors go to `Flat`, bags of words (`SparseVectors`) to `InvertedFile`.
 
-To add an index: one class over `Index` in a file of its own, one line in `INDEXES`, and tests/indexes/
-test_contract.py runs its forty tests over it.
+To add an index: one class over `Index` in a file of its own, one line in `INDEXES`, and the suite
+in tests/indexes/test_contract.py runs over it.
 
-Why (2026-11): an index keeps its rows as they came and builds what it derives from them again on loading. Files stay
-small and plain, and a new kernel may change its layout without a new file format.
+Why (2026-11): an index keeps its rows as they came and builds what it derives from them again on
+loading. Files stay small and plain, and a new kernel may change its layout without a new file
+format.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def index_factory(d: int, description: str, metric: str = "l2") -> Index:
 
 
 def load(folder: str | Path, mmap: bool = False) -> Index:
-    """Read an index of any class: the manifest says which. FormatError names the file that is wrong."""
+    """Read an index of any class; the manifest says which. FormatError names a wrong file."""
     kind = read_manifest(Path(folder))["kind"]
     if kind not in INDEXES:
         raise FormatError(

@@ -1,11 +1,12 @@
-"""What every index has in common: ids, arguments, padding, files. A new index fills in five small methods.
+"""What every index has in common: ids, arguments, padding, files.
 
-An index keeps its rows in the order they were added and an int64 id for each. The base turns ids into
-positions, refuses ids that are there already, pads answers, and writes and reads the folder (`cbir.store`).
-A class says how its rows are checked (`_rows`), kept (`_append`, `_keep`, `_take`), searched (`_search`),
-and which arrays make it up (`_arrays`, `_adopt`).
+An index keeps its rows in the order they were added and an int64 id for each. The base turns ids
+into positions, refuses ids that are there already, pads answers, and writes and reads the folder
+(`cbir.store`). A class says how its rows are checked (`_rows`), kept (`_append`, `_keep`, `_take`),
+searched (`_search`), and which arrays make it up (`_arrays`, `_adopt`).
 
-Cost of the bookkeeping: `add` and `remove` sort ids, O(n log n) with NumPy; `search` touches none of it.
+Cost of the bookkeeping: `add` and `remove` sort ids, O(n log n) with NumPy; `search` touches none
+of it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from cbir.types import SearchResult
 class Growing:
     """An array that grows at its end; space is doubled, so n appends of one row cost O(n).
 
-    `view` is the part in use. An array handed over at the start (perhaps mapped from a file and read-only)
-    is copied by the first append, and never written to.
+    `view` is the part in use. An array handed over at the start (perhaps mapped from a file and
+    read-only) is copied by the first append, and never written to.
     """
 
     def __init__(self, start: NDArray[Any]) -> None:
@@ -56,8 +57,9 @@ class Index(ABC):
 
     Attributes
     ----------
-    d : width of a row.  metric : how `D` is meant.  ntotal : rows held.  ids : (ntotal,) int64, in row order.
-    is_trained : whether `add` may be called.  nbytes : bytes held, rows, ids and derived arrays together.
+    d, metric, ntotal, ids : width of a row, meaning of `D`, rows held, (ntotal,) int64 in row
+        order.
+    is_trained, nbytes : whether `add` may be called; bytes of rows, ids and derived arrays.
 
     Notes
     -----
@@ -72,7 +74,9 @@ class Index(ABC):
         who = type(self).__name__
         self.d = _checks.check_int(d, who=who, name="d", low=1)
         if metric not in self.METRICS:
-            raise ParameterError(f"{who}: metric={metric!r}, allowed is one of {', '.join(self.METRICS)}")
+            raise ParameterError(
+                f"{who}: metric={metric!r}, allowed is one of {', '.join(self.METRICS)}"
+            )
         self.metric = metric
         self._ids = Growing(np.zeros(0, np.int64))
         self._next_id = 0
@@ -148,12 +152,14 @@ class Index(ABC):
         Parameters
         ----------
         xb : rows, (nb, d). Copied.
-        ids : (nb,) integers of 0 or more, none of them held already; by default one more than the largest id
-            ever held, and so on. An id that was removed is not given out again by default.
+        ids : (nb,) integers of 0 or more, none of them held already; by default one more than the
+            largest id ever held, and so on. An id that was removed is not given out again by
+            default.
 
         Raises
         ------
-        DimensionError, DTypeError, ParameterError (NaN, infinity, an id that is held or given twice).
+        DimensionError, DTypeError, ParameterError (NaN, infinity, an id that is held or given
+        twice).
         """
         who = f"{type(self).__name__}.add"
         rows = self._rows(xb, who=who, name="xb")
@@ -183,8 +189,8 @@ class Index(ABC):
 
         Returns
         -------
-        SearchResult of D (nq, k) float32, ascending for l2 (squared) and l1, descending otherwise, and I
-        (nq, k) int64. Ties go to the smaller id. Past the last row I = -1 and D = inf (-inf).
+        SearchResult of D (nq, k) float32, ascending for l2 (squared) and l1, descending otherwise,
+        and I (nq, k) int64. Ties go to the smaller id. Past the last row I = -1 and D = inf (-inf).
         """
         who = f"{type(self).__name__}.search"
         rows = self._rows(xq, who=who, name="xq")
@@ -213,7 +219,7 @@ class Index(ABC):
         return dropped
 
     def reconstruct(self, ids: ArrayLike) -> Any:
-        """Give the rows with these ids, in that order, as they were added. ParameterError for an unknown id."""
+        """Give the rows with these ids, in that order; ParameterError for an unknown id."""
         wanted = _checks.as_ids(ids, who=f"{type(self).__name__}.reconstruct")
         order = np.argsort(self._ids.view, kind="stable")
         held = self._ids.view[order]
@@ -232,7 +238,7 @@ class Index(ABC):
         return {"d": self.d, "metric": self.metric, "next_id": self._next_id}
 
     def save(self, folder: str | Path) -> None:
-        """Write the index as a folder: manifest.json beside .npy arrays. One already there is replaced."""
+        """Write manifest.json and .npy arrays into a folder; one already there is replaced."""
         arrays = {"ids": self._ids.view, **self._arrays()}
         save_arrays(Path(folder), kind=self.kind, params=self._params(), arrays=arrays)
 
@@ -261,10 +267,14 @@ class Index(ABC):
             index = cls(params["d"], metric=params["metric"])
             next_id = _checks.check_int(params["next_id"], who="next_id", name="next_id", low=0)
         except (KeyError, TypeError, ParameterError) as error:
-            raise FormatError(f"{manifest}: params are not those of {cls.__name__}: {error}") from error
+            raise FormatError(
+                f"{manifest}: params are not those of {cls.__name__}: {error}"
+            ) from error
         wanted = {"ids", *index._arrays()}
         if set(arrays) != wanted:
-            raise FormatError(f"{manifest}: holds arrays {sorted(arrays)}, expected {sorted(wanted)}")
+            raise FormatError(
+                f"{manifest}: holds arrays {sorted(arrays)}, expected {sorted(wanted)}"
+            )
         n = index._adopt(arrays, folder)
         ids = expect(arrays["ids"], np.int64, 1, folder / "ids.npy")
         if len(ids) != n:
@@ -288,7 +298,7 @@ class Index(ABC):
 
 
 def expect(array: NDArray[Any], dtype: Any, ndim: int, path: Path) -> NDArray[Any]:
-    """Give `array` C-contiguous, or raise FormatError if its dtype or number of axes is not as said."""
+    """Give `array` C-contiguous; FormatError if its dtype or number of axes is another."""
     if array.dtype != dtype or array.ndim != ndim:
         raise FormatError(
             f"{path}: is {array.dtype} with {array.ndim} axes, expected {np.dtype(dtype)} with {ndim}"

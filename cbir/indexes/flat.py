@@ -1,11 +1,11 @@
 """Exhaustive search over dense rows: exact, the yardstick of every other index.
 
-``l2``: D = sum_t (q_t - x_t)^2, ascending. ``ip``: D = q.x, ``cosine``: D = q.x / (|q||x|), descending; a row or
-query of length 0 has cosine 0 with everything.
+``l2``: D = sum_t (q_t - x_t)^2, ascending. ``ip``: D = q.x, ``cosine``: D = q.x / (|q||x|),
+descending; a row or query of length 0 has cosine 0 with everything.
 
-The kernel (csrc/flat/) never makes the (nq, nb) matrix: a tile of rows x queries lives in registers, is compared
-with the k-th best so far, and only what may enter is scored again by direct differences. D is therefore free of
-the cancellation in |q|^2 - 2qx + |x|^2, and the order is that of D itself.
+The kernel (csrc/flat/) never makes the (nq, nb) matrix: a tile of rows x queries lives in
+registers, is compared with the k-th best so far, and only what may enter is scored again by direct
+differences. D is therefore free of the cancellation in |q|^2 - 2qx + |x|^2, and the order is that of D itself.
 
 Cost: nq * nb * d multiply-adds, rows read once for each 1,024 queries; memory 4d + 8 bytes a row.
 """

@@ -1,18 +1,22 @@
 """Inverted file: sparse rows (bags of words) searched through the postings of the query's words.
 
-``ip``: D = q.x; ``cosine``: D = q.x / (|q||x|), 0 for an empty row or query; ``histogram_intersection``:
-D = sum_w min(q_w, x_w) (Swain and Ballard, IJCV 1991); all descending. ``l1``: D = sum_w |q_w - x_w|, ascending, by
+``ip``: D = q.x; ``cosine``: D = q.x / (|q||x|), 0 for an empty row or query;
+``histogram_intersection``: D = sum_w min(q_w, x_w) (Swain and Ballard, IJCV 1991); all descending.
+``l1``: D = sum_w |q_w - x_w|, ascending, by
 
     |q - x|_1 = |q|_1 + |x|_1 + sum over shared words (|q_w - x_w| - |q_w| - |x_w|)
 
-which touches only words both have (Nister and Stewenius, CVPR 2006, eq. 5, there for rows of length 1; here for any).
+which touches only words both have (Nister and Stewenius, CVPR 2006, eq. 5, there for rows of length
+1; here for any).
 
-Scores run in float32, a word at a time, over blocks of 8,192 images that stay in L1 (csrc/inverted_file/); the k
-best are then scored again over whole rows in float64 and sorted by that (score, id). A row may therefore stand just
-outside the k where float32 sums of its ~n shared words tie with the k-th within n roundings.
+Scores run in float32, a word at a time, over blocks of 8,192 images that stay in L1
+(csrc/inverted_file/); the k best are then scored again over whole rows in float64 and sorted by
+that (score, id). A row may therefore stand just outside the k where float32 sums of its ~n shared
+words tie with the k-th within n roundings.
 
-Cost: one multiply-add and 6 bytes per posting of a query word; memory 14 bytes per posting (8 for the rows, from
-which `reconstruct` answers and files are written, 6 for the postings), 4 * n_words for each 8,192 images.
+Cost: one multiply-add and 6 bytes per posting of a query word; memory 14 bytes per posting (8 for
+the rows, from which `reconstruct` answers and files are written, 6 for the postings), 4 * n_words
+for each 8,192 images.
 """
 
 from __future__ import annotations
@@ -39,8 +43,8 @@ class InvertedFile(Index):
     Parameters
     ----------
     n_words : words in the vocabulary; this is `d`.
-    metric : "cosine", "ip", "histogram_intersection" (similarities, descending; the last takes no negative
-        weights) or "l1" (distances, ascending).
+    metric : "cosine", "ip", "histogram_intersection" (similarities, descending; the last takes no
+        negative weights) or "l1" (distances, ascending).
 
     Examples
     --------
@@ -141,8 +145,14 @@ class InvertedFile(Index):
             rows = SparseVectors(words, weights, offsets, self.d)
             self._rows(rows, who=str(folder / "offsets.npy"), name="row")
         except (ValueError, TypeError) as error:
-            raise FormatError(f"{folder / 'offsets.npy'}, word_ids.npy, weights.npy: {error}") from error
-        self._words, self._weights, self._offsets = Growing(words), Growing(weights), Growing(offsets)
+            raise FormatError(
+                f"{folder / 'offsets.npy'}, word_ids.npy, weights.npy: {error}"
+            ) from error
+        self._words, self._weights, self._offsets = (
+            Growing(words),
+            Growing(weights),
+            Growing(offsets),
+        )
         self._rebuild(0)
         return len(rows)
 

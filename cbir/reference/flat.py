@@ -15,8 +15,8 @@ def search(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Score every row for every query in float64 and sort by (score, id).
 
-    Returns D (nq, k) float64, squared distances ascending or similarities descending, and I (nq, k) int64;
-    past the last row inf (-inf) and -1.
+    Returns D (nq, k) float64, squared distances ascending or similarities descending, and I (nq, k)
+    int64; past the last row inf (-inf) and -1.
     """
     sign = 1 if metric == "l2" else -1
     D = np.full((len(xq), k), sign * np.inf)
@@ -32,9 +32,9 @@ def search(
 def scores(x: NDArray[np.float64], q: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
     """Score of each row of x (nb, d) against one query (d,)."""
     if metric == "l2":
-        return ((x - q) ** 2).sum(1)
-    dot = x @ q
+        return np.asarray(((x - q) ** 2).sum(1))
+    dot = np.asarray(x @ q)
     if metric == "ip":
         return dot
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(q)
-    return np.divide(dot, lengths, out=np.zeros_like(dot), where=lengths > 0)
+    return np.asarray(np.divide(dot, lengths, out=np.zeros_like(dot), where=lengths > 0))

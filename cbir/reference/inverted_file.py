@@ -1,4 +1,4 @@
-"""Inverted file in plain NumPy: the twin of csrc/inverted_file/ and of `cbir.indexes.InvertedFile`."""
+"""Inverted file in plain NumPy: twin of csrc/inverted_file/ and `cbir.indexes.InvertedFile`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def search(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Walk the postings of the query's words, add up, sort by (score, id).
 
-    Returns D (nq, k) float64 and I (nq, k) int64; past the last row I is -1 and D -inf (inf for l1).
+    Returns D (nq, k) float64 and I (nq, k) int64; past the last row I is -1 and D -inf (inf for
+    l1).
     """
     postings = build(rows)
     lengths = np.array([np.linalg.norm(rows[i][1].astype(float)) for i in range(len(rows))])
@@ -38,7 +39,9 @@ def search(
     I = np.full((len(queries), k), -1, np.int64)  # noqa: E741
     for i in range(len(queries)):
         words, weights = queries[i]
-        score = np.abs(weights.astype(float)).sum() + sums if metric == "l1" else np.zeros(len(rows))
+        score = (
+            np.abs(weights.astype(float)).sum() + sums if metric == "l1" else np.zeros(len(rows))
+        )
         for word, q in zip(words, weights.astype(float), strict=True):
             for row, x in postings[word]:
                 if metric == "l1":
