@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "core/parallel.h"
 #include "simd/level.h"
+#include "simd/peak.h"
 
 namespace py = pybind11;
 
@@ -32,6 +34,19 @@ std::vector<std::string> simd_levels() {
   return names;
 }
 
+// Best of five short runs, Gflop/s of one core.
+double fma_peak() {
+  using Clock = std::chrono::steady_clock;
+  const auto run = cbir::simd::pick(cbir::simd::kPeak);
+  double best = 0;
+  for (int repeat = 0; repeat < 5; ++repeat) {
+    const auto start = Clock::now();
+    const double operations = run(1 << 19);
+    best = std::max(best, operations / std::chrono::duration<double>(Clock::now() - start).count() / 1e9);
+  }
+  return best;
+}
+
 #if defined(__clang__)
 constexpr const char* kCompiler = "clang " __clang_version__;
 #elif defined(__GNUC__)
@@ -44,6 +59,7 @@ constexpr const char* kCompiler = "unknown";
 
 // One line per concept: declare here, call below.
 namespace cbir {
+void bind_kmeans(py::module_& m);
 void bind_vlad(py::module_& m);
 void bind_flat(py::module_& m);
 void bind_inverted_file(py::module_& m);
@@ -59,6 +75,10 @@ PYBIND11_MODULE(_core, m) {
   m.def("simd_levels", &simd_levels, "Levels this machine can run, lowest first.");
   m.def("set_simd_level", &cbir::simd::set_level, py::arg("level"), "Choose a level that this machine has.");
   m.def("available_threads", &cbir::available_threads, "CPUs this process may use.");
+  m.def("fma_peak", &fma_peak, py::call_guard<py::gil_scoped_release>(),
+        "Gflop/s (float32) that one core reaches at the level in use, measured now.");
+
+  cbir::bind_kmeans(m);
   cbir::bind_vlad(m);
 
   cbir::bind_flat(m);

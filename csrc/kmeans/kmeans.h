@@ -1,0 +1,55 @@
+// k-means (Lloyd, IEEE Trans. Inf. Theory 1982): packed words, assignment, Lloyd's iterations, seeding.
+//
+// Cost of an assignment: n k d multiply-adds, no memory beyond the packed words. Everything is cut into chunks of points
+// of a fixed size, and sums are added in an order that depends on the data alone: the same bytes for any n_threads.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/aligned.h"
+#include "core/matrix.h"
+
+namespace cbir::kmeans {
+
+// A vocabulary made ready for the kernels. Refers to `centroids`, which must outlive it.
+class Words {
+ public:
+  explicit Words(Matrix<const float> centroids);
+
+  int64_t size() const { return centroids_.rows; }
+  int64_t d() const { return centroids_.cols; }
+  Matrix<const float> centroids() const { return centroids_; }
+
+  // word_ids (x.rows,): the nearest word of each point, ties to the lower one.
+  // distances (x.rows,) or null: |x - c|^2 to it, by direct differences.
+  void assign(Matrix<const float> x, int n_threads, int32_t* word_ids, float* distances) const;
+
+  // word_ids, distances (x.rows, n_assign): the nearest words in rising order of (distance, word).
+  void nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int32_t* word_ids, float* distances) const;
+
+ private:
+  void assign_chunk(const float* x, int64_t n, int32_t* word_ids, float* best) const;
+
+  Matrix<const float> centroids_;
+  int64_t n_panels_;
+  AlignedBuffer<float> panels_;  // (n_panels, d, 32)
+  AlignedBuffer<float> bias_;    // (n_panels * 32,)
+};
+
+struct LloydResult {
+  std::vector<double> inertia;  // of each assignment; the last one belongs to the final centroids
+  int64_t n_repaired = 0;       // empty words that were given a point, over all iterations
+};
+
+// Up to n_iter times: assign, repair empty words, move each centroid to the mean of its points. Stops when no point
+// changes its word.
+LloydResult lloyd(Matrix<const float> x, Matrix<float> centroids, int64_t n_iter, int n_threads);
+
+// Rows of x (n_words,) to start from, chosen by k-means++ (see seed.cpp).
+std::vector<int64_t> seed_rows(Matrix<const float> x, int64_t n_words, uint64_t seed, int n_threads);
+
+// Below this many words seed_rows() draws one word at a time, above it in batches.
+inline constexpr int64_t kExactSeeds = 256;
+
+}  // namespace cbir::kmeans

@@ -1,0 +1,24 @@
+// How many float32 operations a core can do at a level: what a kernel's speed is measured against.
+#pragma once
+
+#include <cstdint>
+
+#include "simd/level.h"
+
+namespace cbir::simd {
+
+// Runs independent multiply-adds held in registers, `n` rounds, and returns how many operations that was (a multiply-add
+// is two). `generic` multiplies and adds apart, four lanes wide, as the kernels of that level do.
+using PeakFn = double (*)(int64_t n);
+
+double peak_generic(int64_t n);
+double peak_avx2(int64_t n);
+double peak_avx512(int64_t n);
+
+#if defined(__x86_64__)
+inline constexpr Table<PeakFn> kPeak{peak_generic, peak_avx2, peak_avx512, nullptr};
+#else
+inline constexpr Table<PeakFn> kPeak{peak_generic, nullptr, nullptr, nullptr};
+#endif
+
+}  // namespace cbir::simd
