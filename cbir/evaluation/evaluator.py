@@ -22,6 +22,11 @@ from cbir.evaluation.protocols import Protocol
 from cbir.evaluation.ranking import as_ranking, blocks_of, hit_positions
 
 KS = (1, 4, 10)
+AT_K = {
+    "precision": metrics.precision_at_k,
+    "recall": metrics.recall_at_k,
+    "success": metrics.success_at_k,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +136,9 @@ class Evaluator:
                 )
             put("map", metrics.average_precision(r, n))
             put("map_trapezoid", metrics.average_precision_trapezoid(r, n))
-            for k in self.ks:
-                put(f"precision@{k}", metrics.precision_at_k(r, n, k))
-                put(f"recall@{k}", metrics.recall_at_k(r, n, k))
-                put(f"success@{k}", metrics.success_at_k(r, n, k))
+            for name, metric in AT_K.items():
+                for k in self.ks:
+                    put(f"{name}@{k}", metric(r, n, k))
             put("r_precision", metrics.r_precision(r, n))
             put("ndcg@10", metrics.ndcg_at_k(r, n, 10, grades=h.grades, all_grades=h.all_grades))
             put("revisitop_mP@10", metrics.revisitop_mp_at_k(r, n, 10))

@@ -73,6 +73,8 @@ def entry(key: str, value: float) -> Entry:
         k = match[2]
         if k == "1" and match[1] == "precision":
             return Entry(key, "Precision@1", "queries whose first result is right", value, 1.0)
+        if k == "1":
+            meaning = meaning.replace("among the first {k}", "in first place")
         return Entry(key, label.format(k=k), meaning.format(k=k), value, 1.0)
     return Entry(key, key, "", value, max(1.0, value))
 

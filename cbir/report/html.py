@@ -89,13 +89,13 @@ def write_report(folder: str | Path, report: Report) -> Path:
     path : of the file. Raises StorageError where it can't be written, DimensionError where a row
         doesn't fit itself.
     """
-    page = render(report)
+    page = render(report).encode("utf-8", "replace")  # a lone surrogate becomes a question mark
     target = Path(folder) / "index.html"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".index-", suffix=".html")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(page)
             Path(temporary).chmod(0o644)
             Path(temporary).replace(target)
@@ -130,7 +130,7 @@ def render(report: Report) -> str:
         cards=headlines(metrics),
         metrics=[entry(key, value) for key, value in metrics.items()],
         facts={printable(str(k)): printable(str(v)) for k, v in report.facts.items()},
-        recipe=report.recipe_toml.encode("utf-8", "replace").decode("utf-8").strip(),
+        recipe=report.recipe_toml.strip(),
         stages=_stages(report.timings),
         total_seconds=seconds(sum(report.timings.values())),
         curve=_curve(report),
