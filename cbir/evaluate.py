@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cbir.report import ReportRow
 
 SHOWN_WORST, SHOWN_BEST, SHOWN_RESULTS, TILE = 10, 5, 8, 160
+SCORE_NAMES = {"ns_score": "N-S score", "map": "AP"}
 EXPLAIN = {
     "ns_score": "of the 4 images of the object, how many are in the first 4",
     "accuracy": "the N-S score / 4",
@@ -139,13 +140,11 @@ def write_html(
     """Write the report and give the path of its page."""
     import cbir
     from cbir import _config
-    from cbir._evaluation import pick_queries
+    from cbir._evaluation import main_metric, pick_queries
     from cbir.report import Report, write_report
 
     config, info = _config.config(), collection.info()
     took = facts["query_ms"]
-    timings = {f"query {p} (ms)": took[p] for p in ("p50", "p95") if took["n"]}
-    timings["ranking all queries (s)"] = result.seconds["rank"]
     shown = {
         "collection": Path(facts["collection"]).name,
         "images": f"{facts['images']:,}",
@@ -155,18 +154,23 @@ def write_html(
         "cpu": config["cpu"],
         "SIMD level": config["simd_level"],
     }
+    if took["n"]:
+        shown["query time, file to answer"] = f"p50 {took['p50']:.1f} ms, p95 {took['p95']:.1f} ms"
     if "bytes_per_image" in info:
         shown["index"] = f"{_cli.human_bytes(info['bytes_per_image'])} per image"
     page = Report(
         title=f"{facts['recipe']['name']} on {Path(collection.image_root).name}",
         protocol=result.protocol.description or result.protocol.name,
-        metrics=result.metrics,
+        metrics=result.metrics
+        | {"n_queries": result.n_queries, "n_queries_skipped": result.n_queries_skipped},
         recipe_toml=collection.recipe.to_toml(),
-        timings=timings,
+        timings=result.seconds,
         facts=shown,
         worst=[row(collection, result, i) for i in pick_queries(result, SHOWN_WORST, worst=True)],
         best=[row(collection, result, i) for i in pick_queries(result, SHOWN_BEST, worst=False)],
         precision_recall=result.curve,
+        distribution=distribution(result),
+        distribution_name=SCORE_NAMES[main_metric(result)] + " per query",
     )
     write_report(folder, page)
     return folder / "index.html"
@@ -197,7 +201,23 @@ def row(collection: Collection, result: Evaluation, i: int) -> ReportRow:
         captions=[f"{name}  {scores[j]:.3f}" for j, name in zip(ids, names, strict=True)],
         truth=[j in right for j in ids],
         score=float(result.per_query[main_metric(result)][i]),
+        score_name=SCORE_NAMES[main_metric(result)],
     )
+
+
+def distribution(result: Evaluation) -> dict[str, int]:
+    """Count queries by their score: N-S 0 to 4, or average precision in steps of .2."""
+    import numpy as np
+
+    from cbir._evaluation import main_metric
+
+    name = main_metric(result)
+    values = result.per_query[name]
+    values = values[np.isfinite(values)]
+    if name == "ns_score":
+        return {str(i): int((values == i).sum()) for i in range(5)}
+    steps = np.minimum((values * 5).astype(int), 4)  # 1.0 belongs to the last step
+    return {f"{i / 5:.1f} to {(i + 1) / 5:.1f}": int((steps == i).sum()) for i in range(5)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
