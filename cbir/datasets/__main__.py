@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -103,6 +104,10 @@ def render(
     with tqdm(
         total=objects, unit="object", file=sys.stderr, disable=not sys.stderr.isatty()
     ) as bar:
+
+        def advance(done: int, _: int) -> None:
+            bar.update(done - bar.n)
+
         paths = datasets.render(
             out,
             objects,
@@ -115,13 +120,13 @@ def render(
     typer.echo(f"{len(paths)} images of {objects} objects in {out}")
 
 
-def main(args: list[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 1 an error (said on stderr), 2 wrong
     usage.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
-        app(args, standalone_mode=True)
+        app(None if args is None else list(args), standalone_mode=True)
     except CbirError as error:
         typer.echo(f"error: {error}", err=True)
         return 1

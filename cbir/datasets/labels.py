@@ -136,7 +136,9 @@ def csv_labels(file: str | Path, paths: Sequence[str]) -> list[str | None]:
     labels, a path that is not among the images.
     """
     file = Path(file)
-    known, labels, first_line = set(paths), {}, {}
+    known = set(paths)
+    labels: dict[str, str] = {}
+    first_line: dict[str, int] = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(

@@ -46,7 +46,7 @@ class Atlas:
         size = self.sizes[tile]
         x = np.clip(u, 0, 1) * (size[..., 0] - 1)
         y = np.clip(v, 0, 1) * (size[..., 1] - 1) + self.tops[tile]
-        return cv2.remap(self.pixels, x, y, cv2.INTER_LINEAR)
+        return np.asarray(cv2.remap(self.pixels, x, y, cv2.INTER_LINEAR), np.uint8)
 
 
 @dataclass
@@ -77,7 +77,8 @@ class Camera:
         x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / (self.focal * width)
         y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) / (self.focal * width)
         right, down, forward = self.axes
-        return (x[None, :, None] * right + y[:, None, None] * down + forward).astype(np.float32)
+        directions = x[None, :, None] * right + y[:, None, None] * down + forward
+        return np.asarray(directions, np.float32)
 
     def rectangle(self, solid: Solid, width: int, height: int) -> tuple[slice, slice] | None:
         """Rows and columns in which `solid` can be seen."""
@@ -183,7 +184,7 @@ def _shadow(solid: Solid, point: Array, light: Array) -> Array:
     way = way / np.linalg.norm(way)
     along = to @ way
     nearest = np.sqrt(np.maximum(np.einsum("hwc,hwc->hw", to, to) - along * along, 0))
-    return np.clip((1.6 - nearest) / 1.0, 0, 1) * (along < 0.5)
+    return np.asarray(np.clip(1.6 - nearest, 0, 1) * (along < 0.5))
 
 
 def _shade(
@@ -198,7 +199,7 @@ def _shade(
         middle /= np.sqrt(np.einsum("hwc,hwc->hw", middle, middle))[..., None] + 1e-6
         shine = np.maximum(np.einsum("hwc,hwc->hw", middle, normal), 0) ** 40
         lit += (solid.gloss * shine)[..., None] * scene.lamp_colour
-    return lit.astype(np.float32)
+    return np.asarray(lit, np.float32)
 
 
 Cast = tuple[Array, NDArray[np.intp], Array, Array, Array]

@@ -1,0 +1,13 @@
+import difflib
+
+import pytest
+
+from tests.stubs import STUB, generate
+
+pytest.importorskip("pybind11_stubgen")
+
+
+def test_the_stub_in_git_is_that_of_the_compiled_module():
+    old, new = STUB.read_text().splitlines(), generate().splitlines()
+    drift = "\n".join(difflib.unified_diff(old, new, "in git", "compiled", lineterm=""))
+    assert not drift, f"run `make stubs`\n{drift}"
