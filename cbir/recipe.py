@@ -119,7 +119,7 @@ class BowOptions(Options):
     norm: Literal["l1", "l2", "none"] = Field("l2", description="normalisation of the vector")
     n_assign: int = Field(1, ge=1, le=64, description="words per descriptor; above 1: soft")
     sigma: float = Field(
-        0.2, gt=0, le=1e6, description="width of the soft weight exp(-d2 / (2 sigma2))"
+        0.154, gt=0, le=1e6, description="width of the soft weight exp(-d2 / (2 sigma2))"
     )
 
 

@@ -27,12 +27,13 @@ struct WordOrder {
 
   void sort(const int32_t* word_ids, int64_t n, int64_t k) {
     start.assign(k + 2, 0);
-    order.resize(n);
+    order.resize(n + kAhead);
     // Counted two places up, so that after the running sum start[w + 1] is where word w begins, and after all of them
     // are placed it is where word w ends.
     for (int64_t i = 0; i < n; ++i) ++start[word_ids[i] + 2];
     for (int64_t w = 2; w <= k + 1; ++w) start[w] += start[w - 1];
     for (int64_t i = 0; i < n; ++i) order[start[word_ids[i] + 1]++] = static_cast<int32_t>(i);
+    std::fill(order.begin() + n, order.end(), n > 0 ? order[n - 1] : 0);
   }
 };
 

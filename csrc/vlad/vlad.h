@@ -43,6 +43,10 @@ void encode(Matrix<const float> x, Span<const int64_t> offsets, Span<const int32
 // The loops over one block, one row of the table per SIMD level.
 inline constexpr int kLanes = 16;
 
+// Rows that `sum_residuals` may ask the cache for ahead of time: `rows` must have that many readable entries behind its
+// n, each a row of x (those of the next words, then the last one again).
+inline constexpr int kAhead = 8;
+
 struct Kernels {
   // sum[t] = sum over i < n of (x[rows[i] * d + t] - c[t]), added in the order of i; n >= 1.
   void (*sum_residuals)(const float* x, const int32_t* rows, int64_t n, const float* c, int64_t d, float* sum);

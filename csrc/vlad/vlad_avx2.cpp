@@ -16,7 +16,8 @@
 namespace cbir::vlad {
 namespace {
 
-// Columns [t, t + 8 U) of the sum stay in U registers while all rows pass by.
+// Columns [t, t + 8 U) of the sum stay in U registers while all rows pass by. The rows of a word lie scattered among the
+// image's descriptors, where no hardware prefetcher finds them, hence kAhead.
 template <int U>
 inline void sum_columns(const float* x, const int32_t* rows, int64_t n, const float* c, int64_t d, float* sum) {
   __m256 centre[U], total[U];
@@ -26,7 +27,9 @@ inline void sum_columns(const float* x, const int32_t* rows, int64_t n, const fl
   }
   for (int64_t i = 0; i < n; ++i) {
     const float* row = x + rows[i] * d;
+    const float* later = x + rows[i + kAhead] * d;
     for (int u = 0; u < U; ++u) {
+      if (u % 2 == 0) _mm_prefetch(reinterpret_cast<const char*>(later + 8 * u), _MM_HINT_T0);
       total[u] = _mm256_add_ps(total[u], _mm256_sub_ps(_mm256_loadu_ps(row + 8 * u), centre[u]));
     }
   }

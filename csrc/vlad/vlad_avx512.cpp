@@ -19,7 +19,8 @@ namespace {
 // Lanes of the last, partial step of a block.
 inline __mmask16 tail(int64_t left) { return static_cast<__mmask16>((1u << left) - 1u); }
 
-// Columns [t, t + 16 U) of the sum stay in U registers while all rows pass by.
+// Columns [t, t + 16 U) of the sum stay in U registers while all rows pass by. The rows of a word lie scattered among the
+// image's descriptors, where no hardware prefetcher finds them, hence kAhead.
 template <int U>
 inline void sum_columns(const float* x, const int32_t* rows, int64_t n, const float* c, int64_t d, float* sum) {
   __m512 centre[U], total[U];
@@ -29,7 +30,9 @@ inline void sum_columns(const float* x, const int32_t* rows, int64_t n, const fl
   }
   for (int64_t i = 0; i < n; ++i) {
     const float* row = x + rows[i] * d;
+    const float* later = x + rows[i + kAhead] * d;
     for (int u = 0; u < U; ++u) {
+      _mm_prefetch(reinterpret_cast<const char*>(later + 16 * u), _MM_HINT_T0);
       total[u] = _mm512_add_ps(total[u], _mm512_sub_ps(_mm512_loadu_ps(row + 16 * u), centre[u]));
     }
   }
