@@ -162,18 +162,25 @@ class _Thumbnails:
                 f"Report: the row of {row.query_caption!r} has {n} results, "
                 f"{len(row.captions)} captions and {len(row.truth)} in truth"
             )
-        score = row.score if isinstance(row.score, str) else f"{row.score:.3f}"
         shown = zip(row.results, row.captions, row.truth, strict=True)
         return {
             "query": self._tile(row.query, row.query_caption),
             "results": [self._tile(p, c) | {"kind": _kind(t)} for p, c, t in shown],
-            "score": f"{row.score_name} {score}".strip(),
+            "score": f"{row.score_name} {_score(row)}".strip(),
             "found": sum(t is not None and bool(t) for t in row.truth),
         }
 
     def _tile(self, picture: Picture, caption: str) -> dict[str, Any]:
         uri, width, height = self._uri(picture)
         return {"src": uri, "width": width, "height": height, "caption": printable(caption)}
+
+
+def _score(row: ReportRow) -> str:
+    if isinstance(row.score, str):
+        return printable(row.score)
+    if row.score_name.startswith("N-S"):  # a count
+        return f"{row.score:g} of 4"
+    return f"{row.score:.3f}"
 
 
 def _kind(truth: bool | None) -> str:

@@ -134,6 +134,17 @@ def test_hostile_names_are_text(tmp_path):
     assert "\n" not in images[0] and "\x07" not in images[0]
 
 
+def test_counts_are_shown_as_counts(tmp_path):
+    one = row()
+    rows = [
+        ReportRow(one.query, "q", one.results, one.captions, one.truth, score, name)
+        for score, name in ((3.0, "N-S score"), (1.0, "AP"), ("first", ""))
+    ]
+    _, parsed = page(tmp_path, worst=rows, best=[])
+    words = " ".join(parsed.words)
+    assert "N-S score 3 of 4" in words and "AP 1.000" in words and "first" in words
+
+
 def test_empty_parts_are_left_out(tmp_path):
     _, parsed = page(
         tmp_path, metrics={}, recipe_toml="", timings={}, facts={}, worst=[], best=[],
