@@ -228,7 +228,8 @@ class Index(ABC):
         known[known] = held[at[known]] == wanted[known]
         if not known.all():
             raise ParameterError(
-                f"{type(self).__name__}.reconstruct: id {int(wanted[~known][0])} is not in the index"
+                f"{type(self).__name__}.reconstruct: "
+                f"id {int(wanted[~known][0])} is not in the index"
             )
         return self._take(order[at])
 
@@ -301,6 +302,7 @@ def expect(array: NDArray[Any], dtype: Any, ndim: int, path: Path) -> NDArray[An
     """Give `array` C-contiguous; FormatError if its dtype or number of axes is another."""
     if array.dtype != dtype or array.ndim != ndim:
         raise FormatError(
-            f"{path}: is {array.dtype} with {array.ndim} axes, expected {np.dtype(dtype)} with {ndim}"
+            f"{path}: is {array.dtype} with {array.ndim} axes, "
+            f"expected {np.dtype(dtype)} with {ndim}"
         )
     return np.ascontiguousarray(array)

@@ -1,13 +1,11 @@
 #include "flat/flat.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <vector>
 
 #include "core/aligned.h"
 #include "core/parallel.h"
-#include "flat/collect.h"
+#include "flat/search.h"
 #include "flat/tile.h"
 #include "simd/level.h"
 
@@ -25,63 +23,6 @@ constexpr simd::Table<FlatTileFn> kTiles{flat_tile_generic,
 // Below this many queries reading xb costs more than the arithmetic, so every row is scored directly.
 constexpr int64_t kFewQueries = 6;
 constexpr int64_t kDirectRows = 4096;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// Twice the bound of a sum of d rounded terms and a few operations around it (Higham, Accuracy and Stability, 3.1).
-double rounding(int64_t d) { return static_cast<double>(d + 8) * 0x1p-23; }
-
-// A float at or above v.
-float round_up(double v) { return std::nextafter(static_cast<float>(v), kInfinity); }
-
-// What the kernel evaluates, key >= offset + scale * (w . x), and how the k-th key becomes its limit:
-//   l2:          |x|^2 (1 - 8e)     + (-2q) . x        <=  worst - |q|^2 (1 - 8e)       since 2|q||x| <= |q|^2 + |x|^2
-//   ip:          -8e|x|             + (-q/|q|) . x     <=  worst / |q|
-//   cosine:      -8e                + (-q/|q|) . x/|x| <=  worst
-// with e = rounding(d): the slack covers the kernel's error and that of the direct score.
-struct QuerySide {
-  FlatMetric metric;
-  double e, length2, length;
-
-  QuerySide(FlatMetric m, const float* q, int64_t d) : metric(m), e(rounding(d)) {
-    length2 = inner_product(q, q, d);
-    length = std::sqrt(length2);
-  }
-  double factor() const { return metric == FlatMetric::l2 ? -2.0 : length > 0 ? -1.0 / length : 0.0; }
-  float limit(float worst) const {
-    if (worst == kInfinity) return kInfinity;
-    double v = worst;
-    if (metric == FlatMetric::l2) v -= length2 * (1 - 8 * e);
-    if (metric == FlatMetric::ip && length > 0) v /= length;
-    return round_up(v + 1e-30);
-  }
-};
-
-void row_side(FlatMetric metric, const float* x, int64_t d, float* offset, float* scale) {
-  const double e = rounding(d), length2 = inner_product(x, x, d), length = std::sqrt(length2);
-  *scale = 1;
-  if (metric == FlatMetric::l2) {
-    *offset = static_cast<float>(length2 * (1 - 8 * e));
-  } else if (metric == FlatMetric::ip) {
-    *offset = static_cast<float>(-8 * e * length);
-  } else {
-    *offset = static_cast<float>(-8 * e);
-    *scale = length > 0 ? static_cast<float>(1 / length) : 0.0f;
-  }
-}
-
-struct Search {
-  Matrix<const float> xb;
-  Span<const int64_t> ids;
-  Matrix<const float> xq;
-  FlatMetric metric;
-  int n_threads;
-  FlatHeaps& heaps;
-
-  float offer(int64_t q, int64_t row, float worst) const {
-    const float key = flat_key(metric, xb.row(row), xq.row(q), xb.cols);
-    return key <= worst ? heaps.push(q, key, ids[row]) : worst;
-  }
-};
 
 void search_directly(const Search& s) {
   parallel_for(ceil_div(s.xb.rows, kDirectRows), s.n_threads, [&](int64_t chunk, int) {
@@ -169,6 +110,8 @@ void flat_search(Matrix<const float> xb, Span<const int64_t> ids, Matrix<const f
   const Search search{xb, ids, xq, metric, n_threads, heaps};
   if (xq.rows < kFewQueries) {
     search_directly(search);
+  } else if (bytes_pay(xq.rows, xb.cols)) {
+    search_in_bytes(search);
   } else {
     search_in_tiles(search);
   }

@@ -12,7 +12,7 @@ D = 24
 
 
 def random_rows(name, n, seed=0, d=D):
-    """`n` rows as the index of that name takes them; sparse ones have about a third of the words."""
+    """`n` rows as the index takes them; sparse ones have about a third of the words."""
     rng = np.random.default_rng(seed)
     x = rng.random((n, d), np.float32)
     if name not in SPARSE:

@@ -64,7 +64,7 @@ def test_more_neighbours_than_rows_are_padded(name, metric, nq):
 
 def test_empty_index_gives_only_padding(name, metric):
     found = make(name, metric).search(random_rows(name, 2), 4)
-    assert (found.I == -1).all() and (found.D == worst(metric)).all()
+    assert (found.I == -1).all() and (worst(metric) == found.D).all()
 
 
 def test_k_equal_to_ntotal_gives_every_row_once(name, metric):
@@ -399,7 +399,7 @@ def test_a_missing_or_cut_or_altered_file_is_named(name, metric, tmp_path):
 
 
 def lie(folder, name, change):
-    """Save again with one array changed, checksums right: only a reader that checks the sense will notice."""
+    """Save again with one array changed and the checksums right."""
     from cbir.store import load_arrays, save_arrays
 
     params, arrays = load_arrays(folder)

@@ -1,0 +1,232 @@
+"""InvertedFile: the native kernels against the twin, scipy and a dict, at every SIMD level."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cbir.errors import FormatError, ParameterError
+from cbir.indexes import InvertedFile, load
+from cbir.reference import inverted_file as twin
+from cbir.types import SparseVectors
+
+METRICS = InvertedFile.METRICS
+
+
+def bags(n, n_words, density=0.2, seed=0, signed=False):
+    rng = np.random.default_rng(seed)
+    x = rng.random((n, n_words), np.float32) - np.float32(0.5 if signed else 0)
+    x[rng.random((n, n_words)) > density] = 0
+    return SparseVectors.from_dense(x)
+
+
+def index_of(rows, metric, ids=None):
+    index = InvertedFile(rows.n_words, metric=metric)
+    index.add(rows, ids=ids)
+    return index
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(("n", "n_words"), [(1, 1), (2, 3), (17, 9), (300, 50), (129, 1000)])
+def test_matches_the_twin(simd_level, metric, n, n_words):
+    rows, q = bags(n, n_words), bags(11, n_words, seed=1)
+    ids = np.random.default_rng(2).permutation(3 * n)[:n]
+    D, I = twin.search(rows, ids, q, 10, metric)
+    for n_threads in (1, 4):
+        found = index_of(rows, metric, ids).search(q, 10, n_threads=n_threads)
+        there = np.isfinite(D)
+        np.testing.assert_array_equal(there, np.isfinite(found.D))
+        # D is made in float64 and rounded once
+        np.testing.assert_allclose(found.D[there], D[there], rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(found.I, I)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_many_blocks_of_images(simd_level, metric):
+    """More images than one block of 8,192 and one item of work of eight blocks hold."""
+    rows, q = bags(70_001, 12), bags(3, 12, seed=1)
+    index = index_of(rows, metric)
+    whole, x = index.search(q, 50, n_threads=4), rows.to_dense().astype(float)
+    for i, one in enumerate(q.to_dense().astype(float)):
+        if metric == "l1":
+            score = -np.abs(x - one).sum(1)
+        elif metric == "histogram_intersection":
+            score = np.minimum(x, one).sum(1)
+        else:
+            score = x @ one
+            if metric == "cosine":
+                length = np.linalg.norm(x, axis=1) * np.linalg.norm(one)
+                score = np.divide(score, length, out=np.zeros_like(score), where=length > 0)
+        best = np.sort(score)[::-1][:50]
+        np.testing.assert_allclose(np.abs(whole.D[i]), np.abs(best), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(score[whole.I[i]], best, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l1"])
+def test_negative_weights(metric):
+    rows, q = bags(60, 20, signed=True), bags(5, 20, seed=1, signed=True)
+    D, I = twin.search(rows, np.arange(60), q, 60, metric)
+    found = index_of(rows, metric).search(q, 60)
+    np.testing.assert_allclose(found.D, D, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.I, I)
+
+
+def test_negative_weights_have_no_intersection():
+    with pytest.raises(ParameterError, match="negative weight"):
+        index_of(bags(3, 20, signed=True), "histogram_intersection")
+
+
+def test_hand_values():
+    x = np.array([[1, 0, 2], [0, 3, 0], [0, 0, 0]], np.float32)
+    q = SparseVectors.from_dense(np.array([[2, 0, 1]], np.float32))
+    rows = SparseVectors.from_dense(x)
+    answers = {
+        "ip": ([4, 0, 0], [0, 1, 2]),  # 1*2 + 2*1
+        "cosine": ([0.8, 0, 0], [0, 1, 2]),  # 4 / (sqrt 5 * sqrt 5)
+        "histogram_intersection": ([2, 0, 0], [0, 1, 2]),  # min(1, 2) + min(2, 1)
+        "l1": ([2, 3, 6], [0, 2, 1]),  # |1-2| + |2-1|; 2 + 1; 2 + 3 + 1
+    }
+    for metric, (D, I) in answers.items():
+        found = index_of(rows, metric).search(q, 3)
+        np.testing.assert_allclose(found.D[0], D, rtol=1e-6)
+        assert found.I[0].tolist() == I
+
+
+@pytest.mark.reference
+def test_scipy_product_gives_the_same(simd_level):
+    rows, q = bags(2000, 500, 0.05), bags(20, 500, 0.05, seed=1)
+    a, b = (
+        scipy.sparse.csr_matrix((s.weights.astype(float), s.word_ids, s.offsets), (len(s), 500))
+        for s in (rows, q)
+    )
+    score = (b @ a.T).toarray()
+    found = index_of(rows, "ip").search(q, 15)
+    np.testing.assert_allclose(found.D, -np.sort(-score, axis=1)[:, :15], rtol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(score, found.I, 1), found.D, rtol=1e-6)
+
+
+def test_cosine_is_the_inner_product_of_unit_rows():
+    rows, q = bags(80, 30), bags(6, 30, seed=1)
+
+    def unit(s):
+        x = s.to_dense()
+        return SparseVectors.from_dense(x / np.maximum(np.linalg.norm(x, axis=1), 1e-9)[:, None])
+
+    a, b = index_of(rows, "cosine").search(q, 9), index_of(unit(rows), "ip").search(unit(q), 9)
+    np.testing.assert_array_equal(a.I, b.I)
+    np.testing.assert_allclose(a.D, b.D, rtol=1e-5)
+
+
+def test_unit_l1_rows_have_distance_two_less_twice_the_intersection():
+    x = bags(50, 30).to_dense() + np.float32(1e-3)
+    x /= x.sum(1, keepdims=True)
+    rows = SparseVectors.from_dense(x)
+    far, near = index_of(rows, "l1").search(rows, 50), index_of(rows, "histogram_intersection")
+    np.testing.assert_array_equal(far.I[:, 0], np.arange(50))
+    np.testing.assert_array_equal(far.D[:, 0], 0)
+    np.testing.assert_allclose(far.D, 2 - 2 * near.search(rows, 50).D, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([0, 9], "word 9, allowed is 0 to 8"),
+        ([-1, 2], "word -1"),
+        ([3, 3], "rise"),
+        ([4, 1], "rise"),
+    ],
+)
+def test_wrong_words_are_refused(words, message):
+    rows = SparseVectors(
+        np.array([1, *words], np.int32), np.ones(3, np.float32), np.array([0, 1, 3]), 9
+    )
+    index = InvertedFile(9)
+    for call in (index.add, lambda r: index.search(r, 1)):
+        with pytest.raises(ParameterError, match=message):
+            call(rows)
+
+
+def test_a_row_may_begin_below_the_last_one_ended_and_rows_may_be_empty():
+    rows = SparseVectors(
+        np.array([7, 8, 0, 1], np.int32), np.ones(4, np.float32), np.array([0, 0, 2, 2, 4, 4]), 9
+    )
+    index = index_of(rows, "ip")
+    found = index.search(rows, 5)
+    assert found.I[1].tolist() == [1, 0, 2, 3, 4] and found.I[3].tolist() == [3, 0, 1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("word_ids", lambda a: a + 1000),
+        ("word_ids", lambda a: -a - 1),
+        ("word_ids", lambda a: a[::-1]),
+        ("word_ids", lambda a: a[:-1]),
+        ("word_ids", lambda a: a.astype(np.int64)),
+        ("weights", lambda a: a * np.nan),
+        ("weights", lambda a: a.astype(np.float64)),
+        ("offsets", lambda a: a[:-1]),
+        ("offsets", lambda a: a[::-1]),
+        ("offsets", lambda a: a[:0]),
+        ("offsets", lambda a: a * 1000),
+    ],
+)
+def test_lying_rows_in_a_file_are_refused(tmp_path, name, change):
+    from tests.indexes.test_contract import lie
+
+    index_of(bags(20, 30), "cosine").save(tmp_path / "index")
+    lie(tmp_path / "index", name, change)
+    with pytest.raises(FormatError, match=rf"{name}\.npy"):
+        load(tmp_path / "index")
+
+
+def test_images_of_the_first_blocks_keep_their_postings():
+    """Rows added one by one around a block's end give what rows added at once give."""
+    rows, q = bags(8200, 6), bags(4, 6, seed=1)
+    x = rows.to_dense()
+    index = InvertedFile(6)
+    for begin, end in ((0, 8190), (8190, 8191), (8191, 8192), (8192, 8193), (8193, 8200)):
+        index.add(SparseVectors.from_dense(x[begin:end]))
+    gone = np.array([5, 8191, 8192])
+    left = np.setdiff1d(np.arange(8200), gone)
+    index.remove(gone)
+    fresh = InvertedFile(6)
+    fresh.add(SparseVectors.from_dense(x[left]), ids=left)
+    a, b = index.search(q, 40), fresh.search(q, 40)
+    np.testing.assert_array_equal(a.I, b.I)
+    np.testing.assert_array_equal(a.D, b.D)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_adding_and_removing_agrees_with_a_dict(data):
+    """Small integers: every score is exact, and ties are many."""
+    metric = data.draw(st.sampled_from(["ip", "histogram_intersection", "l1"]))
+    held, index = {}, InvertedFile(3, metric=metric)
+    row = st.lists(st.integers(0, 2), min_size=3, max_size=3)
+    for _ in range(data.draw(st.integers(1, 6))):
+        if data.draw(st.booleans()):
+            names = data.draw(st.lists(st.integers(0, 30), unique=True))
+            new = [i for i in names if i not in held]
+            x = [data.draw(row) for _ in new]
+            dense = np.array(x, np.float32).reshape(-1, 3)
+            index.add(SparseVectors.from_dense(dense), ids=new)
+            held.update(zip(new, x, strict=True))
+        else:
+            gone = data.draw(st.lists(st.integers(0, 30), unique=True))
+            assert index.remove(gone) == len([held.pop(i) for i in gone if i in held])
+    q, k = data.draw(row), data.draw(st.integers(1, 12))
+
+    def key(x):
+        if metric == "l1":
+            return sum(abs(a - b) for a, b in zip(q, x, strict=True))
+        if metric == "ip":
+            return -sum(a * b for a, b in zip(q, x, strict=True))
+        return -sum(min(a, b) for a, b in zip(q, x, strict=True))
+
+    expected = sorted((key(x), i) for i, x in held.items())[:k]
+    expected += [(np.inf, -1)] * (k - len(expected))
+    found = index.search(SparseVectors.from_dense(np.array([q], np.float32)), k)
+    D = found.D[0] if metric == "l1" else -found.D[0]
+    assert list(zip(D.tolist(), found.I[0].tolist(), strict=True)) == expected
