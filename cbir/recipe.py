@@ -78,7 +78,7 @@ class SiftOptions(Options):
         0.02, ge=0, le=1, description="smaller finds more keypoints in flat regions"
     )
     max_keypoints: int = Field(
-        2000, ge=0, le=100_000, description="strongest keypoints kept; 0: all of them"
+        2000, ge=1, le=1_000_000, description="keypoints kept at most, the strongest"
     )
     root: bool = Field(True, description="RootSIFT: square root of the L1-normalised descriptor")
 

@@ -7,11 +7,27 @@ Map::
     parts.py      immutable HDF5 files of features                   (features/part-000001.h5)
     catalogue.py  one row per image in SQLite                        (catalogue.sqlite)
     lock.py       one writer per collection
+    layout.py     the paths of a collection, generations, cleaning up
 
 Nothing here knows what an array means: parts hand over names and arrays and get them back, checked.
 """
 
 from cbir.store.arrays import load_arrays, read_manifest, save_arrays
-from cbir.store.atomic import atomic_write
+from cbir.store.atomic import atomic_folder, atomic_write
+from cbir.store.catalogue import Catalogue, ImageRow
+from cbir.store.layout import Layout
+from cbir.store.lock import WriterLock
+from cbir.store.parts import FeaturePart
 
-__all__ = ["atomic_write", "load_arrays", "read_manifest", "save_arrays"]
+__all__ = [
+    "Catalogue",
+    "FeaturePart",
+    "ImageRow",
+    "Layout",
+    "WriterLock",
+    "atomic_folder",
+    "atomic_write",
+    "load_arrays",
+    "read_manifest",
+    "save_arrays",
+]
