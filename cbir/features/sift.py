@@ -101,6 +101,8 @@ class Sift:
         DimensionError, DTypeError, ParameterError.
         """
         image = check_image(image, who="Sift.describe")
+        if region is not None:
+            region = check_region(region, image, who="Sift.describe")
         # A mask would come after OpenCV's own cut, and leave fewer than max_keypoints inside the
         # region.
         limit = 0 if region is not None else self.max_keypoints
@@ -112,7 +114,7 @@ class Sift:
         kpts, response = _as_arrays(found)
         keep = np.lexsort((kpts[:, 3], kpts[:, 2], kpts[:, 1], kpts[:, 0], -response))
         if region is not None:
-            x, y, w, h = check_region(region, image, who="Sift.describe")
+            x, y, w, h = region
             # Pixel x covers [x - 0.5, x + 0.5): the whole image as region keeps every keypoint.
             left, top = kpts[keep, 0] + 0.5, kpts[keep, 1] + 0.5
             inside = (left >= x) & (left < x + w) & (top >= y) & (top < y + h)

@@ -106,5 +106,5 @@ def _stretch(
     values: NDArray[np.int32] | NDArray[np.float32], low: float, high: float
 ) -> NDArray[np.uint8]:
     """Lowest value to 0, highest to 255; a constant picture to 0."""
-    span = max(float(high) - float(low), np.finfo(np.float64).tiny)
+    span = (float(high) - float(low)) or 1.0
     return np.rint((values.astype(np.float64) - low) * (255 / span)).clip(0, 255).astype(np.uint8)

@@ -40,6 +40,9 @@ def colour_histogram(
     """Histogram (d,) float32 of an image (H, W, 3) uint8; `space` is "rgb" or "hsv"."""
     height, width = image.shape[:2]
     n0, n1, n2 = bins
+    # Row y lies in the cell i for which H * i // grid <= y < H * (i + 1) // grid.
+    cell_of_row = np.repeat(range(grid), np.diff([height * i // grid for i in range(grid + 1)]))
+    cell_of_column = np.repeat(range(grid), np.diff([width * i // grid for i in range(grid + 1)]))
     joint_counts = np.zeros((grid, grid, n0, n1, n2))
     for y in range(height):
         for x in range(width):
@@ -51,7 +54,7 @@ def colour_histogram(
                 j, k = s * n1 // 256, v * n2 // 256
             else:
                 i, j, k = r * n0 // 256, g * n1 // 256, b * n2 // 256
-            joint_counts[y * grid // height, x * grid // width, i, j, k] += 1
+            joint_counts[cell_of_row[y], cell_of_column[x], i, j, k] += 1
     if joint:
         counts = joint_counts.ravel()
     else:
