@@ -4,13 +4,13 @@
 descending; a row or query of length 0 has cosine 0 with everything.
 
 The kernel (csrc/flat/) never makes the (nq, nb) matrix: a tile of rows x queries lives in registers
-and is compared with the k-th best so far; only what may enter is scored again, by direct differences.
+and is compared with the k-th best so far; only what may enter is scored again, by differences.
 D is therefore free of the cancellation in |q|^2 - 2qx + |x|^2, and the order is that of D itself.
 
 With AVX-512 VNNI and 96 queries or more, the comparison runs on 8-bit codes with a rigorous error
 bound (csrc/flat/bytes.h): the same bits in the answer from a quarter of the multiplications.
 
-Cost: nq * nb * d multiply-adds, rows read once for each 1,000 or so queries; memory 4d + 8 bytes a row.
+Cost: nq * nb * d multiply-adds; rows are read once per 1,000 or so queries; 4d + 8 bytes a row.
 """
 
 from __future__ import annotations

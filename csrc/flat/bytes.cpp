@@ -133,8 +133,8 @@ void search_block(const Search& s, const ByteKernels& k, const CodedQueries& que
     for (int64_t j = i; j < std::min(i + kByteQueries, queries.n); ++j) {
       uint64_t m = mask[j - i];
       if (m == 0) continue;
-      for (int r = 0; m != 0; ++r, m >>= 1) {
-        if (m & 1) scratch.worst[j] = s.offer(first + j, begin + r, scratch.worst[j]);
+      for (; m != 0; m &= m - 1) {
+        scratch.worst[j] = s.offer(first + j, begin + lowest_bit(m), scratch.worst[j]);
       }
       scratch.limit[j] = Scratch::limit_of(sides[first + j], scratch.worst[j]);
     }

@@ -74,9 +74,7 @@ void search_block(const Search& s, int64_t begin, int64_t end, int64_t first, in
            &limit[p * kTileQueries], mask);
       for (int r = 0; r < kTileRows && begin + i + r < end; ++r) {
         for (uint32_t m = mask[r]; m != 0; m &= m - 1) {
-          int j = 0;
-          while (!(m >> j & 1)) ++j;
-          const int64_t q = p * kTileQueries + j;
+          const int64_t q = p * kTileQueries + lowest_bit(m);
           worst[q] = s.offer(first + q, begin + i + r, worst[q]);
           limit[q] = sides[first + q].limit(worst[q]);
         }

@@ -16,6 +16,17 @@ inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Twice the bound of a sum of d rounded terms and a few operations around it (Higham, Accuracy and Stability, 3.1).
 inline double rounding(int64_t d) { return static_cast<double>(d + 8) * 0x1p-23; }
 
+// Position of the lowest 1 of a mask that has one.
+inline int lowest_bit(uint64_t mask) {
+#if defined(__GNUC__) || defined(__clang__)
+  return __builtin_ctzll(mask);
+#else
+  int at = 0;
+  while (!(mask >> at & 1)) ++at;
+  return at;
+#endif
+}
+
 // A float at or above v.
 inline float round_up(double v) { return std::nextafter(static_cast<float>(v), kInfinity); }
 

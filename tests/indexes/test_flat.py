@@ -23,9 +23,9 @@ def index_of(x, metric, ids=None):
 
 
 def agrees_with_twin(found, x, ids, q, metric):
-    """Same scores within float32 rounding; another id only where its true score ties within that."""
+    """Same scores within float32 rounding; another id only where its score ties within that."""
     k = found.I.shape[1]
-    D, I = twin.search(x, ids, q, k, metric)
+    D, I = twin.search(x, ids, q, k, metric)  # noqa: E741
     d = x.shape[1]
     eps = float(np.finfo(np.float32).eps)
     sizes = np.linalg.norm(x, axis=1).max() + np.linalg.norm(q, axis=1).max()
@@ -99,7 +99,7 @@ KINDS = ["far from 0", "mixed lengths", "one large value", "constant rows", "clu
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_hit_is_lost_to_the_bound(simd_level, metric, kind):
-    """The filters are rigorous: with 120 queries at once the hits are those of one at a time, bit for bit."""
+    """The filters are rigorous: 120 queries at once give the bits of one at a time."""
     x = hard_rows(kind, 1500, 37)
     index, q = index_of(x, metric), x[::12][:120]
     together = index.search(q, 15)
@@ -134,7 +134,7 @@ def test_faiss_finds_the_same(simd_level, metric):
     x, q = rows(5000, 64), rows(150, 64, 1)
     peer = faiss.IndexFlatL2(64) if metric == "l2" else faiss.IndexFlatIP(64)
     peer.add(x)
-    D, I = peer.search(q, 20)
+    D, I = peer.search(q, 20)  # noqa: E741
     found = index_of(x, metric).search(q, 20)
     np.testing.assert_allclose(found.D, D, rtol=1e-4, atol=1e-4)
     assert (found.I == I).mean() > 0.999  # faiss rounds |q|^2 - 2qx + |x|^2, so a near tie may turn
