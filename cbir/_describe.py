@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
 
 from cbir.errors import CbirError, FormatError, ImageError
@@ -81,6 +82,8 @@ def scan(files: list[tuple[str, Path]], *, n_threads: int, progress: Progress) -
             shown = path.encode("utf-8", "backslashreplace").decode()
             return Found(shown, file, error="its name is not UTF-8; rename it")
         try:
+            if file.exists() and not file.is_file():  # opening a pipe would wait for ever
+                return Found(path, file, error="is no regular file")
             with file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             status = file.stat()
@@ -179,7 +182,7 @@ def _describe(pipeline: Pipeline, found: Found) -> _Described:
         image = pipeline.decode(data)
         features = pipeline.describe_stored(image)
     # One broken picture never stops a build, whatever it is broken by.
-    except (CbirError, OSError, ValueError, MemoryError) as error:
+    except (CbirError, OSError, ValueError, MemoryError, cv2.error) as error:
         return _Described(replace(found, error=str(error) or type(error).__name__))
     return _Described(found, features, image.shape[1], image.shape[0])
 

@@ -180,7 +180,7 @@ def shown(path: str | os.PathLike[str]) -> str:
 def _open(source: str | Path | bytes) -> Iterator[tuple[BinaryIO, str]]:
     """The source as an open file, and its name for messages."""
     if isinstance(source, (bytes, bytearray, memoryview)):
-        yield io.BytesIO(source), f"the image given as {len(source):,} bytes"
+        yield io.BytesIO(source), "the image"
         return
     if not isinstance(source, (str, os.PathLike)):
         raise ParameterError(

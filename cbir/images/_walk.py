@@ -7,8 +7,9 @@ to its last part.
 
 What is left out: names that begin with a dot (files and folders), other extensions, and collections
 (``*.cbir``), which hold no pictures but may lie among them. What is left out *and said*, in
-`Scan.skipped`: folders that may not be listed, and names whose bytes are not valid in the file
-system's encoding: no catalogue could hold them.
+`Scan.skipped`: folders that may not be listed, and pipes, sockets and devices, which could block
+whoever opens them. Names whose bytes are not valid UTF-8 are given as Python gives them (with
+surrogates); whoever stores paths must refuse them, as a build does.
 
 Symbolic links to files count as files. Links to folders are followed, after everything that is
 reached without them, and only if they lead to a folder not seen yet; so loops end, and a picture
@@ -116,9 +117,8 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
                 continue
             if not is_folder and not entry.name.lower().endswith(wanted):
                 continue
-            if not _is_valid_text(entry.name):
-                what = "folder's" if is_folder else "file's"
-                skipped.append((shown(path), f"the {what} name is not valid text; rename it"))
+            if not is_folder and not _may_be_file(entry):
+                skipped.append((shown(path), "no regular file (a pipe, socket or device)"))
             elif not is_folder:
                 paths.append(path)
             elif entry.is_symlink():
@@ -143,9 +143,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_valid_text(name: str) -> bool:
+def _may_be_file(entry: os.DirEntry[str]) -> bool:
+    """Regular files; and links to nothing, which are refused by name when they are decoded."""
     try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+        return entry.is_file() or not Path(entry.path).exists()
+    except OSError:
+        return True

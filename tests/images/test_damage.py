@@ -1,6 +1,6 @@
 """Bad files: each gives `ImageError`, names the file, says what was found and how to mend it."""
 
-# ruff: noqa: PTH  (names as bytes and os calls are what is tested)
+# Names as bytes and os calls are what is tested.
 
 import os
 import warnings

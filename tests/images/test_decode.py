@@ -1,6 +1,6 @@
 """Formats, frames, limits and arguments of `decode`. Modes, EXIF, damage: files of their own."""
 
-# ruff: noqa: PTH  (names as bytes and os calls are what is tested)
+# Names as bytes and os calls are what is tested.
 
 import contextlib
 import io
