@@ -18,6 +18,7 @@ namespace cbir::kmeans {
 namespace {
 
 constexpr int kRows = 12;
+constexpr int64_t kAhead = 24;  // steps of t that a panel is fetched from L2 before it is needed
 
 // Scores of R points against one panel: acc[r][h] holds words 16h .. 16h+15.
 template <int R>
@@ -28,6 +29,8 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
   for (int r = 0; r < R; ++r) acc[r][0] = b0, acc[r][1] = b1;
   for (int64_t t = 0; t < d; ++t) {
     const __m512 c0 = _mm512_loadu_ps(panel + t * kPanel), c1 = _mm512_loadu_ps(panel + t * kPanel + 16);
+    _mm_prefetch(panel + (t + kAhead) * kPanel, _MM_HINT_T0);
+    _mm_prefetch(panel + (t + kAhead) * kPanel + 16, _MM_HINT_T0);
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
       const __m512 v = _mm512_set1_ps(x[r * d + t]);

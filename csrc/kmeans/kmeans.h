@@ -9,6 +9,7 @@
 
 #include "core/aligned.h"
 #include "core/matrix.h"
+#include "kmeans/filter.h"
 
 namespace cbir::kmeans {
 
@@ -29,12 +30,14 @@ class Words {
   void nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int32_t* word_ids, float* distances) const;
 
  private:
-  void assign_chunk(const float* x, int64_t n, int32_t* word_ids, float* best) const;
+  void assign_chunk(const float* x, int64_t n, int32_t* word_ids) const;
+  void assign_plain(const float* x, int64_t n, int32_t* word_ids) const;
 
   Matrix<const float> centroids_;
   int64_t n_panels_;
   AlignedBuffer<float> panels_;  // (n_panels, d, 32)
   AlignedBuffer<float> bias_;    // (n_panels * 32,)
+  FilterWords filter_;           // 8-bit twin of the panels, empty for small vocabularies
 };
 
 struct LloydResult {

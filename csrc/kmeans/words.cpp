@@ -17,11 +17,12 @@ namespace {
 
 constexpr int64_t kTileBytes = 192 << 10;  // of words, and as much of points: fits an L2 of 512 KiB
 constexpr int64_t kBlock = 12;             // rows of the widest register block
+constexpr int64_t kMaxChunk = 32 * kBlock;
 
 // Points per chunk: what fits the tile, whole register blocks, enough chunks to share among threads.
 int64_t chunk_rows(int64_t d) {
   const int64_t fit = kTileBytes / (4 * std::max<int64_t>(d, 1)) / kBlock * kBlock;
-  return std::clamp<int64_t>(fit, 2 * kBlock, 32 * kBlock);
+  return std::clamp<int64_t>(fit, 2 * kBlock, kMaxChunk);
 }
 
 int64_t tile_panels(int64_t d) { return std::max<int64_t>(1, kTileBytes / (4 * std::max<int64_t>(d, 1)) / kPanel); }
@@ -51,11 +52,13 @@ Words::Words(Matrix<const float> centroids)
     bias_[w] = static_cast<float>(-norm / 2);
     if (!std::isfinite(bias_[w])) throw std::invalid_argument("kmeans: |c|^2 of a centroid is not a finite float32");
   }
+  filter_ = FilterWords(centroids);
 }
 
-void Words::assign_chunk(const float* x, int64_t n, int32_t* word_ids, float* best) const {
+void Words::assign_plain(const float* x, int64_t n, int32_t* word_ids) const {
   const AssignFn kernel = simd::pick(kAssign);
   const int64_t d = this->d(), tile = tile_panels(d);
+  float best[kMaxChunk];
   std::fill(best, best + n, -std::numeric_limits<float>::infinity());
   std::fill(word_ids, word_ids + n, 0);
   for (int64_t p = 0; p < n_panels_; p += tile) {
@@ -64,13 +67,30 @@ void Words::assign_chunk(const float* x, int64_t n, int32_t* word_ids, float* be
   }
 }
 
+void Words::assign_chunk(const float* x, int64_t n, int32_t* word_ids) const {
+  const FilterFn filter = simd::pick(kFilter);
+  if (!filter || filter_.groups == 0) return assign_plain(x, n, word_ids);
+  filter_assign(*filter(), filter_, centroids_, bias_.data(), x, n, word_ids);
+  // Points that the filter could not narrow down go through the plain kernel together.
+  int64_t rest[kMaxChunk], n_rest = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    if (word_ids[i] < 0) rest[n_rest++] = i;
+  }
+  if (n_rest == 0) return;
+  const int64_t d = this->d();
+  AlignedBuffer<float> gathered(checked_mul(n_rest, d));
+  for (int64_t i = 0; i < n_rest; ++i) std::copy_n(x + rest[i] * d, d, gathered.data() + i * d);
+  int32_t found[kMaxChunk];
+  assign_plain(gathered.data(), n_rest, found);
+  for (int64_t i = 0; i < n_rest; ++i) word_ids[rest[i]] = found[i];
+}
+
 void Words::assign(Matrix<const float> x, int n_threads, int32_t* word_ids, float* distances) const {
   const int64_t rows = chunk_rows(d());
   const DistanceFn distance = simd::pick(kDistance);
   parallel_for(ceil_div(x.rows, rows), n_threads, [&](int64_t chunk, int) {
     const int64_t first = chunk * rows, n = std::min(rows, x.rows - first);
-    float best[32 * kBlock];
-    assign_chunk(x.row(first), n, word_ids + first, best);
+    assign_chunk(x.row(first), n, word_ids + first);
     if (!distances) return;
     for (int64_t i = first; i < first + n; ++i) distances[i] = distance(x.row(i), centroids_.row(word_ids[i]), d());
   });
