@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/parallel.h"
@@ -47,6 +49,20 @@ double fma_peak() {
   return best;
 }
 
+// For tests/core/test_parallel.py: how often each chunk ran, each taking `ms`; multiples of `failing` throw.
+std::vector<int> parallel_probe(int64_t n_chunks, int n_threads, int64_t failing, int ms) {
+  std::vector<int> runs(static_cast<size_t>(n_chunks), 0);
+  py::gil_scoped_release release;
+  cbir::parallel_for(n_chunks, n_threads, [&](int64_t chunk, int) {
+    if (failing > 0 && chunk > 0 && chunk % failing == 0) {
+      throw std::runtime_error("chunk " + std::to_string(chunk));
+    }
+    if (ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+    ++runs[static_cast<size_t>(chunk)];
+  });
+  return runs;
+}
+
 #if defined(__clang__)
 constexpr const char* kCompiler = "clang " __clang_version__;
 #elif defined(__GNUC__)
@@ -77,6 +93,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("available_threads", &cbir::available_threads, "CPUs this process may use.");
   m.def("fma_peak", &fma_peak, py::call_guard<py::gil_scoped_release>(),
         "Gflop/s (float32) that one core reaches at the level in use, measured now.");
+
+  m.def("_parallel_probe", &parallel_probe, py::arg("n_chunks"), py::arg("n_threads"), py::arg("failing"),
+        py::arg("ms"), "Exercise parallel_for; for tests.");
 
   cbir::bind_kmeans(m);
   cbir::bind_vlad(m);

@@ -1,0 +1,59 @@
+"""SIMD level selection: by name, by CBIR_SIMD, and what a bad name says."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import cbir
+from cbir import _core
+from cbir.errors import ParameterError
+
+
+def start(level):
+    return subprocess.run(
+        [sys.executable, "-c", "from cbir import _core; print(_core.simd_level())"],
+        env=os.environ | {"CBIR_SIMD": level},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_levels_start_with_generic_and_the_best_is_in_use_by_default():
+    levels = _core.simd_levels()
+    assert levels[0] == "generic"
+    run = start("")
+    assert run.stdout.strip() == levels[-1], run.stderr
+
+
+@pytest.mark.parametrize("level", _core.simd_levels())
+def test_environment_lowers_the_level(level):
+    run = start(level)
+    assert run.stdout.strip() == level, run.stderr
+
+
+@pytest.mark.parametrize("level", ["turbo", "AVX2", "avx2 "])
+def test_unknown_level_is_an_error_that_names_what_there_is(level):
+    run = start(level)
+    assert run.returncode == 1
+    assert f"unknown SIMD level '{level}'" in run.stderr
+    assert "generic" in run.stderr
+
+
+def test_level_that_the_cpu_lacks_is_an_error():
+    missing = {"avx2", "avx512", "avx512v"} - set(_core.simd_levels())
+    if not missing:
+        pytest.skip("this CPU has every level")
+    run = start(missing.pop())
+    assert run.returncode == 1
+    assert "not offered by this CPU" in run.stderr
+
+
+def test_set_simd_level(simd_level):
+    cbir.set_simd_level(simd_level)
+    assert _core.simd_level() == simd_level
+    with pytest.raises(ParameterError, match="unknown SIMD level 'sse9'"):
+        cbir.set_simd_level("sse9")
+    assert _core.simd_level() == simd_level
