@@ -1,7 +1,9 @@
-"""How far float32 kernels may be from the exact value: one table, each entry derived, none tuned until green.
+"""How far float32 kernels may be from the exact value: one table, each entry derived.
 
-u = 2^-24 is the unit roundoff of float32, and gamma(m) = m u / (1 - m u) bounds m roundings in a row (Higham,
-Accuracy and Stability of Numerical Algorithms, 2002, lemma 3.1), whatever the order of the additions.
+u = 2^-24 is the unit roundoff of float32, and gamma(m) = m u / (1 - m u) bounds m roundings in a
+row (Higham,
+Accuracy and Stability of Numerical Algorithms, 2002, lemma 3.1), whatever the order of the
+additions.
 """
 
 import numpy as np
@@ -22,7 +24,7 @@ def dot(x, y, dtype=np.float32):
 
 
 def squared_distance(exact, d, dtype=np.float32):
-    """Bound for |x - c|^2 by direct differences: one rounding a difference, squared, one product, d - 1 sums."""
+    """Bound for |x - c|^2: a difference, its square and d - 1 sums, each rounded."""
     return gamma(d + 2, dtype) * exact
 
 
@@ -46,7 +48,8 @@ def inertia(exact, d):
 def assert_nearest(word_ids, x, centroids, distances):
     """Each word must be the nearest, or tie with it within the error of two scores.
 
-    `distances` : (n, n_words) exact squared distances. Half their difference is the difference of the scores.
+    `distances` : (n, n_words) exact squared distances. Half their difference is the difference of
+        the scores.
     """
     if not len(x):
         return
@@ -57,6 +60,6 @@ def assert_nearest(word_ids, x, centroids, distances):
     excess = distances[rows, word_ids] - distances[rows, best]
     worst = int((excess - slack).argmax())
     assert (excess <= slack).all(), (
-        f"row {worst}: word {word_ids[worst]} is {excess[worst]:.3g} farther than word {best[worst]}, "
+        f"row {worst}: word {word_ids[worst]} is {excess[worst]:.3g} farther than {best[worst]}, "
         f"allowed are {slack[worst]:.3g}"
     )

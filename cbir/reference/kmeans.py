@@ -1,4 +1,4 @@
-"""k-means in plain NumPy: the twin of csrc/kmeans/, in double precision and with every distance written down."""
+"""k-means in plain NumPy, in double precision: the twin of csrc/kmeans/."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def assign(x: Array, centroids: Array) -> tuple[Array, Array]:
 
 
 def repair_empty(word_ids: Array, distances: Array, n_words: int) -> Array:
-    """Give each empty word the farthest point that is neither alone in its word nor on its centroid."""
+    """Give each empty word the farthest point that is neither alone nor on its centroid."""
     word_ids = word_ids.copy()
     counts = np.bincount(word_ids, minlength=n_words)
     farthest = iter(np.argsort(-distances, kind="stable"))
@@ -39,7 +39,7 @@ def repair_empty(word_ids: Array, distances: Array, n_words: int) -> Array:
 
 
 def lloyd(x: Array, start: Array, n_iter: int) -> tuple[Array, list[float]]:
-    """Lloyd's algorithm from given centroids: the last centroids, and the inertia of every assignment."""
+    """Lloyd's algorithm: the last centroids, and the inertia of every assignment."""
     x, centroids = np.asarray(x, np.float64), np.array(start, np.float64)
     history: list[float] = []
     before = None
@@ -54,7 +54,7 @@ def lloyd(x: Array, start: Array, n_iter: int) -> tuple[Array, list[float]]:
 
 
 def seed_rows(x: Array, n_words: int, rng: np.random.Generator) -> Array:
-    """k-means++: each further row is drawn with probability proportional to its squared distance D^2 to the rows so far."""
+    """k-means++: draw each row with probability proportional to D^2, from the rows so far."""
     rows = [int(rng.integers(len(x)))]
     while len(rows) < n_words:
         d2 = squared_distances(x, x[rows]).min(axis=1)

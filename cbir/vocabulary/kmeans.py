@@ -1,18 +1,23 @@
 """k-means: the visual vocabulary. Each word is the mean of the descriptors nearest to it.
 
-Lloyd's algorithm (Lloyd, IEEE Trans. Inf. Theory 28, 1982) lowers the inertia, sum_i |x_i - c(x_i)|^2, in turns::
+Lloyd's algorithm (Lloyd, IEEE Trans. Inf. Theory 28, 1982) lowers the inertia, the sum over i of
+|x_i - c(x_i)|^2, in turns::
 
     assign   word(x) = argmin_j |x - c_j|^2 = argmax_j (x.c_j - |c_j|^2 / 2)
     move     c_j = mean of the points of word j
 
-Start: k-means++ (Arthur & Vassilvitskii, SODA 2007), exact up to 256 words; above that in batches, the idea
-of k-means|| (Bahmani et al., VLDB 2012). A word without points takes the point farthest from its centroid.
+Start: k-means++ (Arthur & Vassilvitskii, SODA 2007), exact up to 256 words; above that in batches,
+the idea
+of k-means|| (Bahmani et al., VLDB 2012). A word without points takes the point farthest from its
+centroid.
 
-Cost: n * n_words * d multiply-adds a turn, and no n x n_words matrix; memory is the training sample, 8 bytes a
-point beside it, and the vocabulary twice. Training takes at most `max_points_per_word` points a word: a mean of
-256 descriptors moves little when more are added.
+Cost: n * n_words * d multiply-adds a turn, and no n x n_words matrix; memory is the training
+sample, 8 bytes a
+point beside it, and the vocabulary twice. Training takes at most `max_points_per_word` points a
+word: a mean of 256 descriptors moves little when more are added.
 
-Departures: batched seeding draws exactly n_words rows and so needs no second clustering (csrc/kmeans/seed.cpp);
+Departures: batched seeding draws exactly n_words rows and so needs no second clustering
+(csrc/kmeans/seed.cpp);
 iteration stops only when no assignment changes or after n_iter turns, never by a tolerance.
 """
 
@@ -39,7 +44,8 @@ class KMeans:
     n_words : number of words.
     n_iter : most turns of Lloyd's algorithm; it stops before when no assignment changes.
     init : "k-means++", "random" (distinct training points), or an (n_words, d) array to start from.
-    max_points_per_word : train on a random sample of at most this many points a word; 0 takes all points.
+    max_points_per_word : train on a random sample of at most this many points a word; 0 takes all
+        points.
     seed : of the sample and of the start. Same seed, same bytes, whatever n_threads.
     n_threads : 0 takes all CPUs this process may use.
 
@@ -47,7 +53,8 @@ class KMeans:
     ----------
     centroids_ : (n_words, d) float32.
     inertia_ : sum of squared distances of the training points to their nearest centroid.
-    inertia_history_ : (turns + 1,) float64, the inertia of each assignment; never rises but for rounding.
+    inertia_history_ : (turns + 1,) float64, the inertia of each assignment; never rises but for
+        rounding.
     n_repaired_ : how often an empty word was given a point.
 
     Examples
@@ -100,8 +107,8 @@ class KMeans:
 
         Returns
         -------
-        self. Raises DimensionError, DTypeError, and ParameterError for NaN or infinity, fewer points than words
-        or a parameter out of range.
+        self. Raises DimensionError, DTypeError, and ParameterError for NaN or infinity, fewer
+        points than words or a parameter out of range.
         """
         who = "KMeans.fit"
         n_words = check_int(self.n_words, who=who, name="n_words", low=1, high=2**31 - 64)
@@ -114,10 +121,11 @@ class KMeans:
             raise DimensionError(f"{who}: x has shape {x.shape}, expected at least one column")
         if len(x) < n_words:
             raise ParameterError(
-                f"{who}: n_words={n_words} but x has {len(x)} points; ask for at most {len(x)} words "
-                "or train on more descriptors"
+                f"{who}: n_words={n_words} but x has {len(x)} points; ask for at most {len(x)} "
+                "words or train on more descriptors"
             )
-        # Random numbers: one stream for the sample, another for the start, so that neither moves the other.
+        # Random numbers: one stream for the sample, another for the start, so that neither moves
+        # the other.
         sampling, starting = np.random.SeedSequence(seed).spawn(2)
         wanted = n_words * per_word
         if per_word and len(x) > wanted:
@@ -144,7 +152,8 @@ class KMeans:
 
         Returns
         -------
-        word_ids : (n,) int32; ties go to the lower word. Raises NotTrainedError, DimensionError, DTypeError, and
+        word_ids : (n,) int32; ties go to the lower word. Raises NotTrainedError, DimensionError,
+            DTypeError, and
         ParameterError for NaN or infinity.
         """
         who = "KMeans.predict"
@@ -179,7 +188,7 @@ class KMeans:
         return word_ids, distances
 
     def save(self, folder: Path | str) -> None:
-        """Write the vocabulary to a folder: manifest.json and .npy arrays. Raises NotTrainedError."""
+        """Write the vocabulary to a folder; raises NotTrainedError if there is none."""
         from cbir.store import save_arrays
 
         arrays: dict[str, NDArray[Any]] = {
@@ -202,7 +211,7 @@ class KMeans:
 
     @classmethod
     def load(cls, folder: Path | str, *, mmap: bool = False) -> KMeans:
-        """Read what `save` wrote. Raises FormatError naming the file that is missing, cut or altered."""
+        """Read what `save` wrote; raises FormatError naming a missing, cut or altered file."""
         from cbir.store import load_arrays
 
         params, arrays = load_arrays(Path(folder), kind="KMeans", mmap=mmap)
@@ -273,5 +282,6 @@ class KMeans:
             seed = int(stream.generate_state(1, np.uint64)[0])
             return x[_core.kmeans_seed_rows(x, n_words, seed, n_threads)]
         raise ParameterError(
-            f"{who}: init={self.init!r}, allowed are {', '.join(map(repr, INITS))} and an (n_words, d) array"
+            f"{who}: init={self.init!r}, allowed are {', '.join(map(repr, INITS))} "
+            "and an (n_words, d) array"
         )

@@ -1,4 +1,4 @@
-"""parallel_for: every chunk once, exceptions carried out, Ctrl-C honoured, no trace of the thread count."""
+"""parallel_for: every chunk once, exceptions carried out, Ctrl-C honoured."""
 
 import signal
 import subprocess
@@ -31,7 +31,8 @@ def test_available_threads():
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_stops_the_loop(n_threads):
     # 3,000 chunks of 20 ms: a minute on one thread, if it is not interrupted.
-    code = f"from cbir import _core; print('go', flush=True); _core._parallel_probe(3000, {n_threads}, -1, 20)"
+    call = f"_core._parallel_probe(3000, {n_threads}, -1, 20)"
+    code = f"from cbir import _core; print('go', flush=True); {call}"
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -28,7 +28,7 @@ def test_hand_example():
     x = np.float32([[0, 0], [0, 2], [9, 9], [9, 7]])
     v = KMeans(2, init=x[[0, 2]]).fit(x)
     assert v.centroids_.tolist() == [[0, 1], [9, 8]]
-    # Start: |(0,2)-(0,0)|^2 + |(9,7)-(9,9)|^2 = 8; then 4, and the second assignment changes nothing.
+    # Start: |(0,2)-(0,0)|^2 + |(9,7)-(9,9)|^2 = 8; then 4, and nothing changes any more.
     assert v.inertia_history_.tolist() == [8, 4]
     assert v.predict(x).tolist() == [0, 0, 1, 1]
 
@@ -146,12 +146,13 @@ def test_predict_nearest():
 def test_not_trained():
     v = KMeans(3)
     x = np.ones((2, 2), np.float32)
-    for use in (
+    uses = [
         lambda: v.predict(x),
         lambda: v.predict_nearest(x, 1),
         lambda: v.save("nowhere"),
         lambda: v.d,
-    ):
+    ]
+    for use in uses:
         with pytest.raises(NotTrainedError, match="call fit"):
             use()
 
@@ -198,9 +199,7 @@ def test_refit_forgets_the_packed_words():
 )
 def test_properties(n, d, k, seed, scale):
     rng = np.random.default_rng(seed)
-    x = (scale * np.round(rng.normal(size=(n, d)), 1)).astype(
-        np.float32
-    )  # rounded: equal points do occur
+    x = (scale * np.round(rng.normal(size=(n, d)), 1)).astype(np.float32)
     if k > n:
         with pytest.raises(ParameterError):
             KMeans(k).fit(x)
@@ -233,7 +232,7 @@ def test_equals_faiss():
     x = clustered(4000, 32, seed=13)
     start = x[:50].copy()
     for n_iter, rtol in ((1, 1e-5), (7, 1e-3)):
-        # faiss assigns by float32 scores of its own, so near ties part the two ways after some turns
+        # faiss has float32 scores of its own: near ties part the two after some turns
         ours = KMeans(50, init=start, n_iter=n_iter, max_points_per_word=0).fit(x)
         theirs = faiss.Kmeans(32, 50, niter=n_iter, max_points_per_centroid=10**6)
         theirs.train(x, init_centroids=start)

@@ -53,7 +53,8 @@ def test_nearest_is_the_head_of_the_sorted_row(simd_level, d, k, n_assign):
 
 
 def test_ties_go_to_the_lower_word(simd_level):
-    # Words 3, 40 and 75 are the same, in different panels and lanes; small integers are exact in float32.
+    # Words 3, 40 and 75 are the same, in different panels and lanes; small integers are exact in
+    # float32.
     c = np.random.default_rng(0).integers(5, 9, (100, 12)).astype(np.float32)
     c[[3, 40, 75]] = 1
     x = np.ones((37, 12), np.float32)
@@ -109,7 +110,8 @@ def test_seeds_are_distinct_rows_for_any_thread_count(simd_level, n_words):
 
 
 def test_seeding_beats_chance():
-    # 50 far groups of very different size: k-means++ finds nearly all of them, random rows only the large ones.
+    # 50 far groups of very different size: k-means++ finds nearly all of them, random rows only
+    # the large ones.
     rng = np.random.default_rng(8)
     sizes = np.r_[np.full(5, 2000), np.full(45, 20)]
     group = np.repeat(np.arange(50), sizes)

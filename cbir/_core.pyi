@@ -1,0 +1,80 @@
+"""
+Native kernels of cbir. Exact arrays only; use the Python classes, which check and explain.
+"""
+from __future__ import annotations
+import numpy
+import numpy.typing
+import typing
+__all__: list[str] = ['InvertedFile', 'KMeansWords', 'available_threads', 'compiler', 'flat_search', 'fma_peak', 'kmeans_lloyd', 'kmeans_seed_rows', 'set_simd_level', 'simd_level', 'simd_levels', 'vlad_encode']
+class KMeansWords:
+    """
+    A vocabulary packed for the assignment kernel.
+    """
+    def __init__(self, centroids: numpy.typing.NDArray[numpy.float32]) -> None:
+        ...
+    def assign(self, x: numpy.typing.NDArray[numpy.float32], n_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        Nearest word of each row, (n,) int32; ties go to the lower word.
+        """
+    def nearest(self, x: numpy.typing.NDArray[numpy.float32], n_assign: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+        """
+        Nearest words and squared distances, (n, n_assign) int32 and float32.
+        """
+class InvertedFile:
+    """
+    Postings of sparse rows; the rows themselves stay with the caller.
+    """
+    def __init__(self, n_words: typing.SupportsInt | typing.SupportsIndex, metric: str) -> None:
+        ...
+    def rebuild(self, word_ids: numpy.typing.NDArray[numpy.int32], weights: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], start: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        Make the postings of rows from `start` on; earlier rows must be as before.
+        """
+    def search(self, word_ids: numpy.typing.NDArray[numpy.int32], weights: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], ids: numpy.typing.NDArray[numpy.int64], q_word_ids: numpy.typing.NDArray[numpy.int32], q_weights: numpy.typing.NDArray[numpy.float32], q_offsets: numpy.typing.NDArray[numpy.int64], k: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+        """
+        Keys (distances or negated similarities, best first) and ids of the k best rows.
+        """
+    @property
+    def nbytes(self) -> int:
+        ...
+def _parallel_probe(n_chunks: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, failing: typing.SupportsInt | typing.SupportsIndex, ms: typing.SupportsInt | typing.SupportsIndex) -> list[int]:
+    """
+    Exercise parallel_for; for tests.
+    """
+def available_threads() -> int:
+    """
+    CPUs this process may use.
+    """
+def flat_search(xb: numpy.typing.NDArray[numpy.float32], ids: numpy.typing.NDArray[numpy.int64], xq: numpy.typing.NDArray[numpy.float32], metric: str, k: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+    """
+    Keys (squared distances or negated similarities, best first) and ids of the k best rows of xb.
+    """
+def fma_peak() -> float:
+    """
+    Gflop/s (float32) that one core reaches at the level in use, measured now.
+    """
+def kmeans_lloyd(x: numpy.typing.NDArray[numpy.float32], start: numpy.typing.NDArray[numpy.float32], n_iter: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    """
+    Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.
+    """
+def kmeans_seed_rows(x: numpy.typing.NDArray[numpy.float32], n_words: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex) -> list[int]:
+    """
+    Rows chosen by k-means++.
+    """
+def set_simd_level(level: str) -> None:
+    """
+    Choose a level that this machine has.
+    """
+def simd_level() -> str:
+    """
+    Level in use.
+    """
+def simd_levels() -> list[str]:
+    """
+    Levels this machine can run, lowest first.
+    """
+def vlad_encode(x: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], word_ids: numpy.typing.NDArray[numpy.int32], centroids: numpy.typing.NDArray[numpy.float32], *, signed_sqrt: bool, intra: bool, l2: bool, n_threads: typing.SupportsInt | typing.SupportsIndex, out: numpy.typing.NDArray[numpy.float32]) -> None:
+    """
+    VLAD of each bag of rows of x (N, d) into out (n, n_words d); see csrc/vlad/vlad.h.
+    """
+compiler: str
