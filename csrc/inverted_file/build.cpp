@@ -15,6 +15,21 @@ double length_of(const float* weights, int64_t n) {
   return std::sqrt(sum);
 }
 
+void fill_dense(PostingBlock& block, int64_t n_words) {
+  for (int64_t w = 0; w < n_words; ++w) {
+    if (block.offsets[w + 1] - block.offsets[w] >= PostingBlock::kDenseFrom) {
+      block.dense_words.push_back(static_cast<int32_t>(w));
+    }
+  }
+  block.dense = AlignedBuffer<float>(static_cast<int64_t>(block.dense_words.size()) * PostingBlock::kRows);
+  std::fill(block.dense.data(), block.dense.data() + block.dense.size(), 0.0f);
+  for (size_t at = 0; at < block.dense_words.size(); ++at) {
+    float* row = block.dense.data() + static_cast<int64_t>(at) * PostingBlock::kRows;
+    const int32_t w = block.dense_words[at];
+    for (uint32_t i = block.offsets[w]; i < block.offsets[w + 1]; ++i) row[block.images[i]] = block.weights[i];
+  }
+}
+
 std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, int64_t end, int64_t n_words,
                                          SparseMetric metric) {
   auto block = std::make_unique<PostingBlock>();
@@ -43,6 +58,7 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
     }
     if (metric == SparseMetric::l1) block->start[row - begin] = static_cast<float>(sum);
   }
+  fill_dense(*block, n_words);
   return block;
 }
 
@@ -50,6 +66,7 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
 
 int64_t PostingBlock::nbytes() const {
   return static_cast<int64_t>(offsets.size() * sizeof(uint32_t) + start.size() * sizeof(float)) +
+         dense.size() * static_cast<int64_t>(sizeof(float)) +
          images.size() * static_cast<int64_t>(sizeof(uint16_t) + sizeof(float));
 }
 

@@ -21,6 +21,14 @@ constexpr simd::Table<ScanFn> kScans{scan_generic,
 #endif
 };
 
+constexpr simd::Table<DenseFn> kDense{nullptr,
+#if defined(__x86_64__)
+                                      dense_avx2, dense_avx512, nullptr
+#else
+                                      nullptr, nullptr, nullptr
+#endif
+};
+
 constexpr int64_t kBlocksPerItem = 8;  // 65,536 images of one query are one item of work
 
 struct Term {
@@ -47,7 +55,7 @@ inline void add_postings(const uint16_t* images, const float* weights, int64_t n
 }
 
 template <SparseMetric metric>
-void score_block(const PostingBlock& block, const std::vector<Term>& terms, float start, float* key) {
+void score_block(const PostingBlock& block, const std::vector<Term>& terms, float start, DenseFn dense, float* key) {
   if (metric == SparseMetric::l1) {
     for (int64_t i = 0; i < PostingBlock::kRows; ++i) key[i] = start + block.start[i];
   } else {
@@ -61,18 +69,26 @@ void score_block(const PostingBlock& block, const std::vector<Term>& terms, floa
       __builtin_prefetch(block.weights.data() + soon);
     }
     const uint32_t from = block.offsets[terms[t].word], to = block.offsets[terms[t].word + 1];
+    if (dense != nullptr && to - from >= PostingBlock::kDenseFrom) {
+      constexpr DenseSum sum = metric == SparseMetric::l1                       ? DenseSum::l1
+                               : metric == SparseMetric::histogram_intersection ? DenseSum::intersection
+                                                                                : DenseSum::ip;
+      dense(sum, block.dense_of(terms[t].word), PostingBlock::kRows, terms[t].weight, key);
+      continue;
+    }
     add_postings<metric>(block.images.data() + from, block.weights.data() + from, to - from, terms[t].weight, key);
   }
 }
 
-void score(SparseMetric metric, const PostingBlock& block, const std::vector<Term>& terms, float start, float* key) {
+void score(SparseMetric metric, const PostingBlock& block, const std::vector<Term>& terms, float start, DenseFn dense,
+           float* key) {
   switch (metric) {
     case SparseMetric::histogram_intersection:
-      return score_block<SparseMetric::histogram_intersection>(block, terms, start, key);
+      return score_block<SparseMetric::histogram_intersection>(block, terms, start, dense, key);
     case SparseMetric::l1:
-      return score_block<SparseMetric::l1>(block, terms, start, key);
+      return score_block<SparseMetric::l1>(block, terms, start, dense, key);
     default:
-      return score_block<SparseMetric::ip>(block, terms, start, key);
+      return score_block<SparseMetric::ip>(block, terms, start, dense, key);
   }
 }
 
@@ -200,6 +216,7 @@ double sparse_key(SparseMetric metric, const int32_t* xw, const float* x, int64_
 void InvertedFile::search(const SparseRows& all, Span<const int64_t> ids, const SparseRows& queries, int64_t k,
                           int n_threads, float* keys, int64_t* hits) const {
   const ScanFn scan = simd::pick(kScans);
+  const DenseFn dense = simd::pick(kDense);
   const int64_t n_blocks = static_cast<int64_t>(blocks_.size()), per_query = ceil_div(n_blocks, kBlocksPerItem);
   std::vector<QueryTop> tops(static_cast<size_t>(queries.rows));
   for (auto& top : tops) top.reset(k, per_query);
@@ -215,7 +232,7 @@ void InvertedFile::search(const SparseRows& all, Span<const int64_t> ids, const 
     const std::vector<Term> terms = terms_of(metric_, queries, q, &start);
     for (int64_t b = begin; b < std::min(n_blocks, begin + kBlocksPerItem); ++b) {
       const PostingBlock& block = *blocks_[b];
-      score(metric_, block, terms, start, key);
+      score(metric_, block, terms, start, dense, key);
       std::fill(key + block.rows, key + PostingBlock::kRows, std::numeric_limits<float>::quiet_NaN());
       const int64_t n = scan(key, PostingBlock::kRows, tops[q].limit(), passed);
       if (n > 0) tops[q].offer(key, passed, n, b * PostingBlock::kRows, ids.data);

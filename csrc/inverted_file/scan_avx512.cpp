@@ -19,6 +19,22 @@ int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
   return found;
 }
 
+void dense_avx512(DenseSum sum, const float* x, int64_t n, float q, float* key) {
+  const __m512 qs = _mm512_set1_ps(q), sign = _mm512_set1_ps(-0.0f), size = _mm512_andnot_ps(sign, qs);
+  for (int64_t i = 0; i < n; i += 16) {
+    const __m512 v = _mm512_loadu_ps(x + i), k = _mm512_loadu_ps(key + i);
+    if (sum == DenseSum::ip) {
+      _mm512_storeu_ps(key + i, _mm512_sub_ps(k, _mm512_mul_ps(qs, v)));
+    } else if (sum == DenseSum::intersection) {
+      _mm512_storeu_ps(key + i, _mm512_sub_ps(k, _mm512_min_ps(qs, v)));
+    } else {
+      const __m512 apart = _mm512_andnot_ps(sign, _mm512_sub_ps(qs, v));
+      const __m512 term = _mm512_sub_ps(_mm512_sub_ps(apart, size), _mm512_andnot_ps(sign, v));
+      _mm512_storeu_ps(key + i, _mm512_add_ps(k, term));
+    }
+  }
+}
+
 }  // namespace cbir
 #pragma GCC pop_options
 #endif

@@ -45,7 +45,7 @@ def test_matches_the_twin(simd_level, metric, n, n_words):
 @pytest.mark.parametrize("metric", METRICS)
 def test_many_blocks_of_images(simd_level, metric):
     """More images than one block of 8,192 and one item of work of eight blocks hold."""
-    rows, q = bags(70_001, 12), bags(3, 12, seed=1)
+    rows, q = bags(70_001, 12, 0.26), bags(3, 12, 0.8, seed=1)  # some words dense in a block
     index = index_of(rows, metric)
     whole, x = index.search(q, 50, n_threads=4), rows.to_dense().astype(float)
     for i, one in enumerate(q.to_dense().astype(float)):
