@@ -69,9 +69,7 @@ def test_seed_decides():
 
 def test_trains_on_a_sample():
     x = clustered(5000, 8, seed=5)
-    x[0] = (
-        1e4  # one far outlier: it decides the inertia of the full set, and is missed by most samples
-    )
+    x[0] = 1e4  # one far outlier decides the inertia of all; most samples miss it
     assert KMeans(2, max_points_per_word=10).fit(x).inertia_ < 20 * 8 * 10
     everything = KMeans(2, max_points_per_word=0, n_iter=30).fit(x)
     assert np.abs(everything.centroids_).max() == 1e4
