@@ -298,7 +298,7 @@ class Progress:
                 desc=f"{stage:<12}",
                 file=sys.stderr,
                 dynamic_ncols=True,
-                bar_format="{desc} {bar:30} {n_fmt:>7}/{total_fmt} {elapsed} < {remaining}",
+                bar_format="{desc} {bar:30} {n_fmt:>7} of {total_fmt:<7} {elapsed} ({remaining})",
             )
 
     def _tell(self, done: int, total: int) -> None:

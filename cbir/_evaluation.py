@@ -162,7 +162,7 @@ def rank_block(
         [query_file(collection, protocol, int(i), only_outside=True) is None for i in block]
     )
     if stored.any():
-        found = collection.search_ids(protocol.query_ids[block[stored]].tolist(), k)
+        found = collection.search_ids(protocol.query_ids[block[stored]], k, n_threads=n_threads)
         scores[stored], ids[stored] = found.D, found.I
     for row in np.flatnonzero(~stored):
         path = query_file(collection, protocol, int(block[row]))

@@ -145,21 +145,19 @@ def write_html(
 
     config, info = _config.config(), collection.info()
     took = facts["query_ms"]
-    shown = {
+    shown: dict[str, Any] = {
         "collection": Path(facts["collection"]).name,
         "images": f"{facts['images']:,}",
-        "queries": f"{facts['n_queries']:,}",
-        "recipe hash": facts["recipe"]["hash"],
+        "query time": f"p50 {took['p50']:.1f} ms, p95 {took['p95']:.1f} ms, file to answer"
+        if took["n"]
+        else "not measured: the image files have gone",
+        "index": f"{_cli.human_bytes(info['index']['nbytes'] / facts['images'])} per image",
+        "recipe hash": facts["recipe"]["hash"][:16],
+        "machine": f"{config['cpu']}, {config['simd_level']}",
         "cbir": cbir.__version__,
-        "cpu": config["cpu"],
-        "SIMD level": config["simd_level"],
     }
-    if took["n"]:
-        shown["query time, file to answer"] = f"p50 {took['p50']:.1f} ms, p95 {took['p95']:.1f} ms"
-    if "bytes_per_image" in info:
-        shown["index"] = f"{_cli.human_bytes(info['bytes_per_image'])} per image"
     page = Report(
-        title=f"{facts['recipe']['name']} on {Path(collection.image_root).name}",
+        title=f"{facts['recipe']['name']} on {'/'.join(collection.image_root.parts[-2:])}",
         protocol=result.protocol.description or result.protocol.name,
         metrics=result.metrics
         | {"n_queries": result.n_queries, "n_queries_skipped": result.n_queries_skipped},
@@ -172,8 +170,7 @@ def write_html(
         distribution=distribution(result),
         distribution_name=SCORE_NAMES[main_metric(result)] + " per query",
     )
-    write_report(folder, page)
-    return folder / "index.html"
+    return write_report(folder, page)
 
 
 def row(collection: Collection, result: Evaluation, i: int) -> ReportRow:
@@ -186,21 +183,20 @@ def row(collection: Collection, result: Evaluation, i: int) -> ReportRow:
     protocol = result.protocol
     dropped = protocol.dropped(i)
     ids = [int(j) for j in result.head_ids[i] if j >= 0 and j not in dropped][:SHOWN_RESULTS]
-    scores = dict(zip(result.head_ids[i].tolist(), result.head_scores[i].tolist(), strict=True))
     right = set(protocol.relevant[i].tolist())
     own = int(protocol.query_ids[i])
     path = query_file(collection, protocol, i)
+    score = result.per_query[main_metric(result)][i]
     picture: np.ndarray[Any, Any] = (
         load_tile(collection, own, 2 * TILE) if own >= 0 else images.decode(path, max_side=2 * TILE)
     )
-    names = collection.paths(ids)
     return ReportRow(
         query=picture,
         query_caption=collection.paths([own])[0] if own >= 0 else Path(str(path)).name,
         results=[load_tile(collection, j, 2 * TILE) for j in ids],
-        captions=[f"{name}  {scores[j]:.3f}" for j, name in zip(ids, names, strict=True)],
+        captions=collection.paths(ids),
         truth=[j in right for j in ids],
-        score=float(result.per_query[main_metric(result)][i]),
+        score=f"{score:.0f} of 4" if protocol.is_ukbench else float(score),
         score_name=SCORE_NAMES[main_metric(result)],
     )
 

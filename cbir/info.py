@@ -33,7 +33,14 @@ def info(
         return _cli.EXIT_OK
     from cbir.collection import Collection
 
-    facts = Collection.open(path).info()
+    opened = Collection.open(path)
+    recipe = {
+        **opened.recipe.model_dump(mode="json", exclude_none=True),
+        "hash": opened.recipe.hash,
+    }
+    failed = [{"path": name, "reason": reason} for name, reason in opened.failed]
+    facts = {**opened.info(), "recipe": recipe, "failed": failed}
+    facts.pop("recipe_hash", None)
     _cli.print_json(facts) if as_json else print_facts(facts)
     return _cli.EXIT_OK
 
@@ -45,13 +52,14 @@ def print_facts(facts: dict[str, Any], indent: str = "") -> None:
     }
     width = max((len(name) for name in simple), default=0)
     for name, value in facts.items():
+        flat = isinstance(value, (list, tuple)) and not any(isinstance(v, dict) for v in value)
         if isinstance(value, dict) and value:
             print(f"{indent}{name}")
             print_facts(value, indent + "  ")
-        elif isinstance(value, (list, tuple)) and value:
+        elif isinstance(value, (list, tuple)) and value and not flat:
             print(f"{indent}{name}")
             for one in value:
-                text = ": ".join(map(str, one)) if isinstance(one, (list, tuple)) else str(one)
+                text = ": ".join(map(str, one.values())) if isinstance(one, dict) else str(one)
                 print(f"{indent}  {_cli.one_line(text)}")
         else:
             print(f"{indent}{name:<{width}}  {_cli.one_line(_say(name, value))}")
@@ -60,6 +68,8 @@ def print_facts(facts: dict[str, Any], indent: str = "") -> None:
 def _say(name: str, value: Any) -> str:
     if value is None or (isinstance(value, (dict, list, tuple)) and not value):
         return "-"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
     if isinstance(value, (int, float)) and not isinstance(value, bool) and "bytes" in name:
         return f"{value:,.0f} ({_cli.human_bytes(value)})"
     return str(value)

@@ -70,10 +70,13 @@ def search(
     from cbir.collection import Collection
 
     opened = Collection.open(features)
+    ids = opened.ids.tolist()
+    names = dict(zip(opened.paths(ids), ids, strict=True))
     answers, code = [], _cli.EXIT_OK
     for number, one in enumerate(queries, start=1):
         try:
             answer = ask(opened, one, k, region=box, n_threads=threads)
+            answer["label"] = query_label(opened, names, one)
         except (ImageError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
             if len(queries) == 1:
                 raise
@@ -119,7 +122,7 @@ def ask(
     rows = zip(hits, collection.paths(ids), collection.labels(ids), strict=True)
     return {
         "path": str(query),
-        "label": query_label(collection, query),
+        "label": None,
         "results": [
             {"rank": rank, "id": i, "path": path, "score": score, "label": label}
             for rank, ((i, score), path, label) in enumerate(rows, start=1)
@@ -127,14 +130,12 @@ def ask(
     }
 
 
-def query_label(collection: Collection, query: Path) -> str | None:
+def query_label(collection: Collection, names: dict[str, int], query: Path) -> str | None:
     """Give the label of a query that is itself an image of the collection, else None."""
     try:
         relative = query.resolve().relative_to(Path(collection.image_root).resolve()).as_posix()
     except ValueError:
         return None
-    ids = [int(i) for i in collection.ids]
-    names = dict(zip(collection.paths(ids), ids, strict=True))
     return collection.labels([names[relative]])[0] if relative in names else None
 
 
@@ -178,14 +179,14 @@ def draw(collection: Collection, answer: dict[str, Any], out: Path) -> None:
     truth = None
     if answer["label"] is not None:
         truth = [one["label"] == answer["label"] for one in answer["results"]]
+    results = answer["results"]
     picture = report.montage(
         images.decode(Path(answer["path"]), max_side=2 * TILE),
-        [load_tile(collection, one["id"]) for one in answer["results"]],
+        [load_tile(collection, one["id"]) for one in results],
         truth=truth,
-        captions=[
-            f"{one['rank']}  {one['score']:.3f}  {Path(one['path']).name}"
-            for one in answer["results"]
-        ],
+        captions=[(Path(one["path"]).name, f"{one['score']:.3f}") for one in results],
+        query_caption=Path(answer["path"]).name,
+        columns=columns_for(1 + len(results)),
         tile=TILE,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -195,16 +196,20 @@ def draw(collection: Collection, answer: dict[str, Any], out: Path) -> None:
         raise ImageError(f"search: --montage {out}: {error}; use .png or .jpg") from None
 
 
-def load_tile(collection: Collection, image_id: int, side: int = 2 * TILE) -> Any:
-    """Decode an indexed image for showing; a gray card where the file has gone."""
-    import numpy as np
+def columns_for(n_tiles: int) -> int:
+    """Choose 4 to 7 tiles per row: the last row as full as can be, then the fewest."""
+    return min(range(4, 8), key=lambda columns: (-n_tiles % columns, columns))
 
+
+def load_tile(collection: Collection, image_id: int, side: int = 2 * TILE) -> Any:
+    """Decode an indexed image for showing; its path where the file has gone or can't be read."""
     from cbir import images
 
+    path = collection.image_path(image_id)
     try:
-        return images.decode(collection.image_path(image_id), max_side=side)
+        return images.decode(path, max_side=side)
     except (ImageError, OSError):
-        return np.full((150, 200, 3), 200, np.uint8)
+        return path  # the montage and the report draw a grey tile that says so
 
 
 def main(argv: Sequence[str] | None = None) -> int:

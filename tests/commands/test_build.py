@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from tests.command_line import TINY, run, save_views
@@ -57,9 +55,8 @@ def test_strict_makes_it_an_error(tmp_path):
 def test_seed_and_set_reach_the_recipe(pictures, tmp_path):
     out = tmp_path / "a.cbir"
     assert run("build", pictures, "-o", out, *TINY, "--seed", 7).code == 0
-    recipe = json.loads(run("info", out, "--json").out)["recipe"]
-    recipe = json.dumps(recipe)
-    assert "7" in recipe and "64" in recipe
+    recipe = run("info", out, "--json").json["recipe"]
+    assert recipe["seed"] == 7 and recipe["vocabulary"]["n_words"] == 64
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,13 @@ def test_a_query_from_outside(built, tmp_path):
 
 
 def test_a_region_looks_only_there(built, tmp_path):
-    both = Image.new("RGB", (400, 150))
-    both.paste(view(2, 0), (0, 0))
-    both.paste(view(5, 0), (200, 0))
+    both = Image.new("RGB", (460, 150))
+    both.paste(view(3, 0), (0, 0))
+    both.paste(view(6, 0), (260, 0))
     both.save(tmp_path / "both.png")
-    for box, name in (("0,0,200,150", "ukbench00008.jpg"), ("200,0,200,150", "ukbench00020.jpg")):
+    for box, label in (("0,0,200,150", "3"), ("260,0,200,150", "6")):
         done = run("search", built, tmp_path / "both.png", "--region", box, "--json")
-        assert done.json["queries"][0]["results"][0]["path"] == name
+        assert done.json["queries"][0]["results"][0]["label"] == label
 
 
 def test_montage_of_one_and_of_several(built, pictures, tmp_path):
