@@ -1,7 +1,8 @@
-"""Build of the native parts: one C++ extension, `cbir._core`, and the Cython modules beside their callers.
+"""Build of the native parts: one C++ extension, `cbir._core`, and the Cython modules beside their
+callers.
 
-The build targets the ABI floor of the platform. SIMD files raise their own target with a pragma and are
-chosen at run time (csrc/simd/level.h), so no `-march` flag may ever appear here.
+The build targets the ABI floor of the platform. SIMD files raise their own target with a pragma and
+are chosen at run time (csrc/simd/level.h), so no `-march` flag may ever appear here.
 """
 
 import os
@@ -18,10 +19,14 @@ MSVC = sys.platform == "win32"
 
 
 class ParallelBuild(build_ext):
-    """Compile the files of one extension side by side: setuptools would take them one after another."""
+    """Compile the files of one extension side by side: setuptools would take them one after
+    another.
+    """
 
     def build_extensions(self) -> None:
-        """Replace the compiler's file loop by a thread pool; each compiler is a process of its own."""
+        """Replace the compiler's file loop by a thread pool; each compiler is a process of its
+        own.
+        """
         compile_one_by_one = self.compiler.compile
         jobs = int(os.environ.get("CBIR_BUILD_JOBS", 0)) or os.cpu_count() or 1
 
@@ -49,7 +54,15 @@ core = Pybind11Extension(
     # surprises: a fused multiply-add appears only where an intrinsic asks for it.
     extra_compile_args=[]
     if MSVC
-    else ["-O3", "-fno-math-errno", "-ffp-contract=off", "-pthread", "-Wall", "-Wextra", "-Wno-psabi"],
+    else [
+        "-O3",
+        "-fno-math-errno",
+        "-ffp-contract=off",
+        "-pthread",
+        "-Wall",
+        "-Wextra",
+        "-Wno-psabi",
+    ],
     extra_link_args=[] if MSVC else ["-pthread"],
 )
 flat_loops = [

@@ -1,8 +1,8 @@
 """Turn what a caller hands over into what the native code takes, or say clearly what is wrong.
 
-The binding accepts exact arrays only (C-contiguous, the right dtype). Everything forgiving happens here:
-float64 is cast to float32, strided, Fortran-ordered and read-only arrays are taken (copied where needed).
-float16, integers and objects are refused: a silent cast there hides a mistake.
+The binding accepts exact arrays only (C-contiguous, the right dtype). Everything forgiving happens
+here: float64 is cast to float32, strided, Fortran-ordered and read-only arrays are taken (copied
+where needed). float16, integers and objects are refused: a silent cast there hides a mistake.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def as_matrix(
 
     Raises
     ------
-    DimensionError if `x` has not two axes or not `d` columns, DTypeError for any dtype other than float32 and
-    float64, ParameterError if a value is NaN or infinite.
+    DimensionError if `x` has not two axes or not `d` columns, DTypeError for any dtype other than
+    float32 and float64, ParameterError if a value is NaN or infinite.
     """
     a = np.asarray(x)
     if a.ndim != 2:
@@ -34,7 +34,8 @@ def as_matrix(
         raise DimensionError(f"{who}: {name} has d={a.shape[1]}, expected d={d}")
     if a.dtype not in (np.float32, np.float64):
         raise DTypeError(
-            f"{who}: {name} is {a.dtype}, expected float32 (float64 is cast); use {name}.astype(np.float32)"
+            f"{who}: {name} is {a.dtype}, expected float32 (float64 is cast); "
+            f"use {name}.astype(np.float32)"
         )
     a = np.ascontiguousarray(a, np.float32)
     if finite:
@@ -44,8 +45,8 @@ def as_matrix(
 
 def check_finite(a: NDArray[np.float32], *, who: str, name: str) -> None:
     """Refuse NaN and infinity, naming the first row that has one."""
-    # The sum is not finite where any term isn't, and costs one pass without a temporary; it may also
-    # overflow by itself, so only then are the values looked at one by one.
+    # The sum is not finite where any term isn't, and costs one pass without a temporary; it may
+    # also overflow by itself, so only then are the values looked at one by one.
     if a.size and not np.isfinite(np.sum(a, dtype=np.float64)):
         bad = ~np.isfinite(a)
         if bad.any():
@@ -82,7 +83,9 @@ def as_ids(ids: ArrayLike, *, who: str, n: int | None = None) -> NDArray[np.int6
         raise DTypeError(f"{who}: ids are {a.dtype}, expected int64")
     a = np.ascontiguousarray(a, np.int64)
     if a.size and int(a.min()) < 0:
-        raise ParameterError(f"{who}: ids holds {int(a.min())}; ids are 0 or more, -1 means 'no hit'")
+        raise ParameterError(
+            f"{who}: ids holds {int(a.min())}; ids are 0 or more, -1 means 'no hit'"
+        )
     unique, counts = np.unique(a, return_counts=True)
     if len(unique) != len(a):
         raise ParameterError(f"{who}: id {int(unique[counts > 1][0])} appears twice in ids")

@@ -1,8 +1,8 @@
 """The errors cbir raises on purpose. All derive from `CbirError`.
 
-Each also derives from the built-in a caller would expect (`ValueError`, `TypeError`, ...), so code that knows
-nothing of cbir still catches it. A message says who, which argument, what was found, what was expected and
-how to mend it: ``Flat.add: xb has d=96, the index has d=128``.
+Each also derives from the built-in a caller would expect (`ValueError`, `TypeError`, ...), so code
+that knows nothing of cbir still catches it. A message says who, which argument, what was found,
+what was expected and how to mend it: ``Flat.add: xb has d=96, the index has d=128``.
 """
 
 
@@ -19,7 +19,9 @@ class ParameterError(CbirError, ValueError):
 
 
 class DTypeError(CbirError, TypeError):
-    """An array has a dtype that is not taken (float32 and float64 are, unless a class lists more)."""
+    """An array has a dtype that is not taken (float32 and float64 are, unless a class lists
+    more).
+    """
 
 
 class NotTrainedError(CbirError, RuntimeError):

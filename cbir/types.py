@@ -1,7 +1,7 @@
 """The values that travel between stages. Each stage knows the type it takes and the type it gives.
 
-``image -> LocalFeatures -> Bags -> SparseVectors or vectors -> SearchResult``. An image is uint8 RGB
-(H, W, 3), upright; vectors are (n, d) float32, one row per image.
+``image -> LocalFeatures -> Bags -> SparseVectors or vectors -> SearchResult``. An image is uint8
+RGB (H, W, 3), upright; vectors are (n, d) float32, one row per image.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class LocalFeatures:
 
     Attributes
     ----------
-    keypoints : (n, 4) float32: x, y (pixels, the centre of the top-left pixel is (0, 0)), scale (pixels),
-        angle (radians).
+    keypoints : (n, 4) float32: x, y (pixels, the centre of the top-left pixel is (0, 0)), scale
+        (pixels), angle (radians).
     descriptors : (n, d) float32 or uint8, one row per keypoint.
     """
 
@@ -37,7 +37,8 @@ class LocalFeatures:
         k, x = self.keypoints, self.descriptors
         if k.ndim != 2 or k.shape[1] != 4 or x.ndim != 2 or len(x) != len(k):
             raise DimensionError(
-                f"LocalFeatures: keypoints {k.shape} and descriptors {x.shape} must be (n, 4) and (n, d)"
+                f"LocalFeatures: keypoints {k.shape} and descriptors {x.shape} "
+                "must be (n, 4) and (n, d)"
             )
         if k.dtype != np.float32 or x.dtype not in (np.float32, np.uint8):
             raise DTypeError(
@@ -153,8 +154,8 @@ class SparseVectors:
 class SearchResult(NamedTuple):
     """Answer of an index.
 
-    `D` (nq, k) float32: squared distances ascending, or similarities descending. `I` (nq, k) int64: ids,
-    ties to the smaller one; -1 (with `D` inf or -inf) where there are fewer than k.
+    `D` (nq, k) float32: squared distances ascending, or similarities descending. `I` (nq, k) int64:
+    ids, ties to the smaller one; -1 (with `D` inf or -inf) where there are fewer than k.
     """
 
     D: NDArray[np.float32]
@@ -163,7 +164,9 @@ class SearchResult(NamedTuple):
 
 def _check_offsets(who: str, offsets: NDArray[np.int64], total: int) -> None:
     if offsets.dtype != np.int64 or offsets.ndim != 1 or len(offsets) == 0:
-        raise DimensionError(f"{who}: offsets must be (n + 1,) int64, found {offsets.dtype} {offsets.shape}")
+        raise DimensionError(
+            f"{who}: offsets must be (n + 1,) int64, found {offsets.dtype} {offsets.shape}"
+        )
     if offsets[0] != 0 or offsets[-1] != total or np.any(np.diff(offsets) < 0):
         raise DimensionError(
             f"{who}: offsets must rise from 0 to {total}; found {offsets[0]} to {offsets[-1]}"

@@ -19,7 +19,8 @@ posix = pytest.mark.skipif(os.name == "nt", reason="needs fork and signals")
 COLOUR = RECIPES["colour"]
 
 # Builds in forked children that kill themselves at the n-th call of os.fsync, os.replace or
-# os.unlink, for n in steps of a stride; after each, the same build must end in the bytes of an undisturbed one.
+# os.unlink, for n in steps of a stride; after each, the same build must end in the bytes of an
+# undisturbed one.
 KILL = """
 import os, signal, shutil, sys
 from pathlib import Path
@@ -188,7 +189,7 @@ def test_opened_again_and_again_while_it_is_rebuilt(root, tmp_path):
                 assert c.paths(best) == ["a/001.png"]
                 assert c.ntotal == 9 + c.generation % 2
                 seen.add(c.generation)
-            except Exception as error:  # noqa: BLE001  reported below, in the main thread
+            except Exception as error:
                 wrong.append(error)
 
     readers = [threading.Thread(target=read) for _ in range(3)]
