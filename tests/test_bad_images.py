@@ -49,7 +49,7 @@ def folder(tmp_path):
     for name, (content, _) in BAD.items():
         (root / name).write_bytes(content)
     (root / "broken-link.jpg").symlink_to("nowhere.jpg")
-    with open(os.fsencode(root) + b"/name\xff.jpg", "wb") as file:  # noqa: PTH123  bytes
+    with open(os.fsencode(root) + b"/name\xff.jpg", "wb") as file:
         file.write(WHOLE)
     os.mkfifo(root / "pipe.jpg")
     return root

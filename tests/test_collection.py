@@ -48,13 +48,13 @@ def test_build_and_search(name, root, tmp_path):
     for i in (0, 7):
         file = c.image_path(i)
         for query in (file, str(file), file.read_bytes(), np.asarray(Image.open(file))):
-            D, I = c.search(query, 3)  # noqa: E741
+            D, I = c.search(query, 3)
             assert (D.shape, I.shape, D.dtype, I.dtype) == ((1, 3), (1, 3), np.float32, np.int64)
             assert I[0, 0] == i
     stored = c.search_ids(c.ids, 10)
     assert stored.I.shape == (10, 10)
     np.testing.assert_array_equal(stored.I[:, 0], np.arange(10))
-    D, I = c.search(file, 14)  # noqa: E741
+    D, I = c.search(file, 14)
     assert (I[0, 10:] == -1).all()
     assert c.paths(I[0, -1:]) == [""]
     assert c.search(file, 3, region=(0, 0, 40, 40)).I.shape == (1, 3)
@@ -187,7 +187,7 @@ def test_blank_picture_has_a_defined_rank(name, root, tmp_path):
     Collection.build(root, tmp_path / "c", RECIPES[name])
     c = Collection.open(tmp_path / "c")
     assert c.ntotal == 12
-    D, I = c.search(root / "blank.png", 12)  # noqa: E741
+    D, I = c.search(root / "blank.png", 12)
     assert np.isfinite(D).all()
     assert set(I[0]) == set(range(12))
     if name != "colour":  # similarity 0 to all: by id

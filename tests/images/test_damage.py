@@ -1,7 +1,6 @@
 """Bad files: each gives `ImageError`, names the file, says what was found and how to mend it."""
 
 # Names as bytes and os calls are what is tested.
-# ruff: noqa: PTH119, PTH123
 
 import os
 import warnings

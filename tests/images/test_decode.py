@@ -1,7 +1,6 @@
 """Formats, frames, limits and arguments of `decode`. Modes, EXIF, damage: files of their own."""
 
 # Names as bytes and os calls are what is tested.
-# ruff: noqa: PTH112, PTH208
 
 import contextlib
 import io

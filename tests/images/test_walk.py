@@ -1,7 +1,6 @@
 """Which files `walk` finds, in which order, and what it says about the rest."""
 
 # Names as bytes and os calls are what is tested.
-# ruff: noqa: PTH102, PTH123, PTH208
 
 import logging
 import os

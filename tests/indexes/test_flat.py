@@ -25,7 +25,7 @@ def index_of(x, metric, ids=None):
 def agrees_with_twin(found, x, ids, q, metric):
     """Same scores within float32 rounding; another id only where its score ties within that."""
     k = found.I.shape[1]
-    D, I = twin.search(x, ids, q, k, metric)  # noqa: E741
+    D, I = twin.search(x, ids, q, k, metric)
     d = x.shape[1]
     eps = float(np.finfo(np.float32).eps)
     sizes = np.linalg.norm(x, axis=1).max() + np.linalg.norm(q, axis=1).max()
@@ -134,7 +134,7 @@ def test_faiss_finds_the_same(simd_level, metric):
     x, q = rows(5000, 64), rows(150, 64, 1)
     peer = faiss.IndexFlatL2(64) if metric == "l2" else faiss.IndexFlatIP(64)
     peer.add(x)
-    D, I = peer.search(q, 20)  # noqa: E741
+    D, I = peer.search(q, 20)
     found = index_of(x, metric).search(q, 20)
     np.testing.assert_allclose(found.D, D, rtol=1e-4, atol=1e-4)
     assert (found.I == I).mean() > 0.999  # faiss rounds |q|^2 - 2qx + |x|^2, so a near tie may turn

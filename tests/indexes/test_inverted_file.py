@@ -32,7 +32,7 @@ def index_of(rows, metric, ids=None):
 def test_matches_the_twin(simd_level, metric, n, n_words):
     rows, q = bags(n, n_words), bags(11, n_words, seed=1)
     ids = np.random.default_rng(2).permutation(3 * n)[:n]
-    D, I = twin.search(rows, ids, q, 10, metric)  # noqa: E741
+    D, I = twin.search(rows, ids, q, 10, metric)
     for n_threads in (1, 4):
         found = index_of(rows, metric, ids).search(q, 10, n_threads=n_threads)
         there = np.isfinite(D)
@@ -66,7 +66,7 @@ def test_many_blocks_of_images(simd_level, metric):
 @pytest.mark.parametrize("metric", ["ip", "cosine", "l1"])
 def test_negative_weights(metric):
     rows, q = bags(60, 20, signed=True), bags(5, 20, seed=1, signed=True)
-    D, I = twin.search(rows, np.arange(60), q, 60, metric)  # noqa: E741
+    D, I = twin.search(rows, np.arange(60), q, 60, metric)
     found = index_of(rows, metric).search(q, 60)
     np.testing.assert_allclose(found.D, D, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(found.I, I)
@@ -87,7 +87,7 @@ def test_hand_values():
         "histogram_intersection": ([2, 0, 0], [0, 1, 2]),  # min(1, 2) + min(2, 1)
         "l1": ([2, 3, 6], [0, 2, 1]),  # |1-2| + |2-1|; 2 + 1; 2 + 3 + 1
     }
-    for metric, (D, I) in answers.items():  # noqa: E741
+    for metric, (D, I) in answers.items():
         found = index_of(rows, metric).search(q, 3)
         np.testing.assert_allclose(found.D[0], D, rtol=1e-6)
         assert found.I[0].tolist() == I
