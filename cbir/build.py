@@ -102,8 +102,8 @@ def as_dict(report: BuildReport) -> dict[str, Any]:
         "images": {"seen": report.seen, "indexed": report.indexed, "failed": len(report.failed)},
         "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
         "seconds": {**report.seconds, "total": sum(report.seconds.values())},
-        "bytes_per_image": report.bytes_per_image["index"],
-        "feature_bytes_per_image": report.bytes_per_image["features"],
+        "bytes_per_image": report.bytes_per_image,
+        "feature_bytes_per_image": report.feature_bytes_per_image,
         "peak_memory_bytes": report.peak_memory_bytes,
         "generation": report.generation,
     }
@@ -118,7 +118,8 @@ def print_report(report: BuildReport, out: Path) -> None:
     rows = [(f"{stage} time", f"{seconds:.1f} s") for stage, seconds in report.seconds.items()]
     rows += [
         ("total time", f"{sum(report.seconds.values()):.1f} s"),
-        *((k, f"{_cli.human_bytes(n)} per image") for k, n in report.bytes_per_image.items()),
+        ("index", f"{_cli.human_bytes(report.bytes_per_image)} per image"),
+        ("features", f"{_cli.human_bytes(report.feature_bytes_per_image)} per image"),
         ("peak memory", _cli.human_bytes(report.peak_memory_bytes)),
     ]
     width = max(len(name) for name, _ in rows)

@@ -106,6 +106,7 @@ class Collection:
         if not root.is_dir():
             raise ParameterError(f"{root}: no such folder of pictures")
         layout = Layout(path)
+        _check_ours(layout)
         with WriterLock(layout.lock):
             options = {"n_threads": n_threads, "strict": strict, "progress": progress}
             builder = Builder(layout, recipe, **options)  # type: ignore[arg-type]
@@ -445,6 +446,19 @@ def _relative(root: Path, folder: Path) -> str:
     except ValueError:  # another drive, on Windows
         return ""
     return Path(relative).as_posix()
+
+
+def _check_ours(layout: Layout) -> None:
+    """Refuse to build into a folder that holds something else."""
+    if not layout.folder.is_dir():
+        return  # a file in its place is refused when the folder is made
+    names = {one.name for one in layout.folder.iterdir()}
+    ours = {layout.lock.name, "recipe.toml", "catalogue.sqlite", "features", "CURRENT"}
+    if names and not names & ours:
+        raise ParameterError(
+            f"{layout.folder}: holds other things ({min(names)}) and is no collection; "
+            "name a new folder"
+        )
 
 
 def _check_root(builder: Builder, root: Path) -> None:
