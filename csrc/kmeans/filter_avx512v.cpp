@@ -57,6 +57,12 @@ void quantise(const float* x, int64_t n, int64_t d, int64_t groups, const float*
   }
 }
 
+// acc += u8 x s8 products, four to a lane. Written out because GCC 12 copies and spills all 24 accumulators of a block
+// around _mm512_dpbusd_epi32, which made the whole assignment take 1.6 times as long.
+inline __attribute__((always_inline)) void multiply_add(__m512i& acc, __m512i u, __m512i s) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
+}
+
 // scores (R, kStrip * 32) of R points against `n_panels` panels.
 template <int R>
 void strip_scores(const uint8_t* codes, const CodeFacts* facts, int64_t groups, const int8_t* panels,
@@ -72,8 +78,8 @@ void strip_scores(const uint8_t* codes, const CodeFacts* facts, int64_t groups, 
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
         const __m512i v = _mm512_set1_epi32(*reinterpret_cast<const Word32*>(codes + (r * groups + g) * 4));
-        acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], v, c0);
-        acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], v, c1);
+        multiply_add(acc[r][0], v, c0);
+        multiply_add(acc[r][1], v, c1);
       }
     }
     const __m512 r0 = _mm512_loadu_ps(scale + p * kPanel), r1 = _mm512_loadu_ps(scale + p * kPanel + 16);
