@@ -42,7 +42,7 @@ def main() -> None:
         last = reports[-1]
         rows.append(
             schema.timing_row("build", wall, threads=n, peak_mib=peak, **stages)
-            | {"indexed": last["indexed"], "bytes_per_image": last["bytes_per_image"]}
+            | {"indexed": last["images"]["indexed"], "bytes_per_image": last["bytes_per_image"]}
         )
     print(schema.table(rows))
     config = {

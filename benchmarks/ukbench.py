@@ -55,7 +55,7 @@ def measure(images: Path, recipe: str, changes: list[str], threads: int) -> dict
         "query_p50_ms": query["p50"],
         "query_p95_ms": query["p95"],
         "bytes_per_image": built["bytes_per_image"],
-        "images": built["indexed"],
+        "images": built["images"]["indexed"],
         "peak_mib": built["peak_memory_bytes"] / 2**20,
         "seconds": built["seconds"],
         "recipe_hash": asked["recipe"]["hash"],
