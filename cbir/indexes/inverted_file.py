@@ -14,9 +14,12 @@ Scores run in float32, a word at a time, over blocks of 8,192 images that stay i
 that (score, id). A row may therefore stand just outside the k where float32 sums of its ~n shared
 words tie with the k-th within n roundings.
 
+Words that an eighth of a block's images have are stored as dense rows and multiplied with up to 32
+queries at once, so a batch of queries costs less per query than one.
+
 Cost: one multiply-add and 6 bytes per posting of a query word; memory 14 bytes per posting (8 for
-the rows, from which `reconstruct` answers and files are written, 6 for the postings), 4 * n_words
-for each 8,192 images.
+the rows, from which `reconstruct` answers and files are written, 6 for the postings; a dense word
+takes 4 per image instead of the 6), 4 * n_words for each 8,192 images.
 """
 
 from __future__ import annotations

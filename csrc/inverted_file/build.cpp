@@ -1,4 +1,5 @@
-// Making the postings: a counting sort of a block's entries by word, which keeps the images of a word in order.
+// Making a block: a counting sort of its entries by word, which keeps the images of a word in order. The entries of
+// dense words go to their panels instead.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -15,19 +16,24 @@ double length_of(const float* weights, int64_t n) {
   return std::sqrt(sum);
 }
 
-void fill_dense(PostingBlock& block, int64_t n_words) {
+// Turns the counts in offsets[w + 1] into offsets, and sets dense words apart: gives each word's place among the dense
+// words, or -1.
+std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words) {
+  std::vector<int32_t> place(static_cast<size_t>(n_words), -1);
+  const int64_t padded = block.panels() * PostingBlock::kPanel;
   for (int64_t w = 0; w < n_words; ++w) {
-    if (block.offsets[w + 1] - block.offsets[w] >= PostingBlock::kDenseFrom) {
+    if (block.offsets[w + 1] * PostingBlock::kDenseShare >= padded) {
+      place[w] = static_cast<int32_t>(block.n_dense());
       block.dense_words.push_back(static_cast<int32_t>(w));
+      block.offsets[w + 1] = 0;
     }
+    block.offsets[w + 1] += block.offsets[w];
   }
-  block.dense = AlignedBuffer<float>(static_cast<int64_t>(block.dense_words.size()) * PostingBlock::kRows);
+  block.images = AlignedBuffer<uint16_t>(block.offsets[n_words]);
+  block.weights = AlignedBuffer<float>(block.offsets[n_words]);
+  block.dense = AlignedBuffer<float>(checked_mul(block.n_dense(), padded));
   std::fill(block.dense.data(), block.dense.data() + block.dense.size(), 0.0f);
-  for (size_t at = 0; at < block.dense_words.size(); ++at) {
-    float* row = block.dense.data() + static_cast<int64_t>(at) * PostingBlock::kRows;
-    const int32_t w = block.dense_words[at];
-    for (uint32_t i = block.offsets[w]; i < block.offsets[w + 1]; ++i) row[block.images[i]] = block.weights[i];
-  }
+  return place;
 }
 
 std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, int64_t end, int64_t n_words,
@@ -36,12 +42,10 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
   const int64_t first = all.offsets[begin], nnz = all.offsets[end] - first;
   block->rows = end - begin;
   block->offsets.assign(static_cast<size_t>(n_words) + 1, 0);
-  block->images = AlignedBuffer<uint16_t>(nnz);
-  block->weights = AlignedBuffer<float>(nnz);
   if (metric == SparseMetric::l1) block->start.assign(PostingBlock::kRows, 0.0f);
 
   for (int64_t i = first; i < first + nnz; ++i) ++block->offsets[all.word_ids[i] + 1];
-  for (int64_t w = 0; w < n_words; ++w) block->offsets[w + 1] += block->offsets[w];
+  const std::vector<int32_t> place = lay_out(*block, n_words);
   std::vector<uint32_t> next(block->offsets.begin(), block->offsets.end() - 1);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t from = all.offsets[row], to = all.offsets[row + 1];
@@ -51,21 +55,28 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
       factor = length > 0 ? 1 / length : 0;
     }
     for (int64_t i = from; i < to; ++i) {
-      const uint32_t at = next[all.word_ids[i]]++;
-      block->images[at] = static_cast<uint16_t>(row - begin);
-      block->weights[at] = static_cast<float>(factor * all.weights[i]);
+      const int32_t w = all.word_ids[i];
+      const float weight = static_cast<float>(factor * all.weights[i]);
       sum += std::fabs(all.weights[i]);
+      if (place[w] >= 0) {
+        const int64_t panel = (row - begin) / PostingBlock::kPanel, in_panel = (row - begin) % PostingBlock::kPanel;
+        block->dense[(panel * block->n_dense() + place[w]) * PostingBlock::kPanel + in_panel] = weight;
+      } else {
+        const uint32_t at = next[w]++;
+        block->images[at] = static_cast<uint16_t>(row - begin);
+        block->weights[at] = weight;
+      }
     }
     if (metric == SparseMetric::l1) block->start[row - begin] = static_cast<float>(sum);
   }
-  fill_dense(*block, n_words);
   return block;
 }
 
 }  // namespace
 
 int64_t PostingBlock::nbytes() const {
-  return static_cast<int64_t>(offsets.size() * sizeof(uint32_t) + start.size() * sizeof(float)) +
+  return static_cast<int64_t>(offsets.size() * sizeof(uint32_t) + start.size() * sizeof(float) +
+                              dense_words.size() * sizeof(int32_t)) +
          dense.size() * static_cast<int64_t>(sizeof(float)) +
          images.size() * static_cast<int64_t>(sizeof(uint16_t) + sizeof(float));
 }

@@ -21,7 +21,7 @@ constexpr simd::Table<ScanFn> kScans{scan_generic,
 #endif
 };
 
-constexpr simd::Table<DenseFn> kDense{nullptr,
+constexpr simd::Table<DenseFn> kDense{dense_generic,
 #if defined(__x86_64__)
                                       dense_avx2, dense_avx512, nullptr
 #else
@@ -29,11 +29,18 @@ constexpr simd::Table<DenseFn> kDense{nullptr,
 #endif
 };
 
-constexpr int64_t kBlocksPerItem = 8;  // 65,536 images of one query are one item of work
+// One block and up to kGroup queries are one item of work: dense words come from memory once for all of them.
+constexpr int64_t kGroup = 32;
+constexpr int64_t kStride = PostingBlock::kRows + PostingBlock::kPanel;  // between queries' keys: not one cache set
 
 struct Term {
   int32_t word;
   float weight;  // of the query
+};
+
+struct Query {
+  std::vector<Term> terms;
+  float start;  // the key of an empty row
 };
 
 // Adds one word's postings to keys, which are negated similarities or distances. Images of a word are distinct, so the
@@ -55,12 +62,7 @@ inline void add_postings(const uint16_t* images, const float* weights, int64_t n
 }
 
 template <SparseMetric metric>
-void score_block(const PostingBlock& block, const std::vector<Term>& terms, float start, DenseFn dense, float* key) {
-  if (metric == SparseMetric::l1) {
-    for (int64_t i = 0; i < PostingBlock::kRows; ++i) key[i] = start + block.start[i];
-  } else {
-    std::fill(key, key + PostingBlock::kRows, 0.0f);
-  }
+void add_words(const PostingBlock& block, const std::vector<Term>& terms, float* key) {
   constexpr size_t kAhead = 4;  // lists begin at random places: ask for them early
   for (size_t t = 0; t < terms.size(); ++t) {
     if (t + kAhead < terms.size()) {
@@ -69,31 +71,75 @@ void score_block(const PostingBlock& block, const std::vector<Term>& terms, floa
       __builtin_prefetch(block.weights.data() + soon);
     }
     const uint32_t from = block.offsets[terms[t].word], to = block.offsets[terms[t].word + 1];
-    if (dense != nullptr && to - from >= PostingBlock::kDenseFrom) {
-      constexpr DenseSum sum = metric == SparseMetric::l1                       ? DenseSum::l1
-                               : metric == SparseMetric::histogram_intersection ? DenseSum::intersection
-                                                                                : DenseSum::ip;
-      dense(sum, block.dense_of(terms[t].word), PostingBlock::kRows, terms[t].weight, key);
-      continue;
-    }
     add_postings<metric>(block.images.data() + from, block.weights.data() + from, to - from, terms[t].weight, key);
   }
 }
 
-void score(SparseMetric metric, const PostingBlock& block, const std::vector<Term>& terms, float start, DenseFn dense,
-           float* key) {
+void add_words(SparseMetric metric, const PostingBlock& block, const std::vector<Term>& terms, float* key) {
   switch (metric) {
     case SparseMetric::histogram_intersection:
-      return score_block<SparseMetric::histogram_intersection>(block, terms, start, dense, key);
+      return add_words<SparseMetric::histogram_intersection>(block, terms, key);
     case SparseMetric::l1:
-      return score_block<SparseMetric::l1>(block, terms, start, dense, key);
+      return add_words<SparseMetric::l1>(block, terms, key);
     default:
-      return score_block<SparseMetric::ip>(block, terms, start, dense, key);
+      return add_words<SparseMetric::ip>(block, terms, key);
   }
 }
 
-// The query's words; `start` becomes what a row without common words begins with.
-std::vector<Term> terms_of(SparseMetric metric, const SparseRows& queries, int64_t q, float* start) {
+void start_keys(const PostingBlock& block, float start, float* key) {
+  std::fill(key, key + PostingBlock::kRows, start);
+  for (size_t i = 0; i < block.start.size(); ++i) key[i] += block.start[i];
+}
+
+// Some queries of a group beside the dense words of a block that any of them has.
+struct DenseBatch {
+  std::vector<int32_t> at;
+  std::vector<float> weights;  // (at.size(), n)
+  int64_t first, n;            // queries
+
+  DenseBatch(const PostingBlock& block, const std::vector<Query>& group, int64_t first_, int64_t n_)
+      : first(first_), n(n_) {
+    size_t next[kDenseQueries] = {};
+    for (int64_t place = 0; place < block.n_dense(); ++place) {
+      const int32_t word = block.dense_words[place];
+      float weight[kDenseQueries];
+      bool any = false;
+      for (int64_t r = 0; r < n; ++r) {
+        const std::vector<Term>& terms = group[first + r].terms;
+        while (next[r] < terms.size() && terms[next[r]].word < word) ++next[r];
+        const bool has = next[r] < terms.size() && terms[next[r]].word == word;
+        weight[r] = has ? terms[next[r]].weight : 0.0f;
+        any |= has;
+      }
+      if (!any) continue;
+      at.push_back(static_cast<int32_t>(place));
+      weights.insert(weights.end(), weight, weight + n);
+    }
+  }
+};
+
+void add_dense_words(SparseMetric metric, const PostingBlock& block, const std::vector<Query>& group, DenseFn dense,
+                     float* keys) {
+  const DenseSum sum = metric == SparseMetric::l1                       ? DenseSum::l1
+                       : metric == SparseMetric::histogram_intersection ? DenseSum::intersection
+                                                                        : DenseSum::ip;
+  const int64_t n = static_cast<int64_t>(group.size()), n_batches = ceil_div(n, kDenseQueries);
+  std::vector<DenseBatch> batches;
+  for (int64_t i = 0; i < n_batches; ++i) {
+    const int64_t first = n * i / n_batches;
+    batches.emplace_back(block, group, first, n * (i + 1) / n_batches - first);
+  }
+  for (int64_t p = 0; p < block.panels(); ++p) {  // a panel stays in L2 for all batches
+    const float* panel = block.dense.data() + p * block.n_dense() * PostingBlock::kPanel;
+    for (const DenseBatch& batch : batches) {
+      const DenseWords words{batch.at.data(), batch.weights.data(), static_cast<int64_t>(batch.at.size()),
+                             static_cast<int>(batch.n)};
+      dense(sum, panel, words, keys + batch.first * kStride + p * PostingBlock::kPanel, kStride);
+    }
+  }
+}
+
+Query query_of(SparseMetric metric, const SparseRows& queries, int64_t q) {
   const int64_t from = queries.offsets[q], to = queries.offsets[q + 1];
   double squares = 0, sizes = 0;
   for (int64_t i = from; i < to; ++i) {
@@ -101,14 +147,13 @@ std::vector<Term> terms_of(SparseMetric metric, const SparseRows& queries, int64
     sizes += std::fabs(queries.weights[i]);
   }
   const double factor = metric == SparseMetric::cosine && squares > 0 ? 1 / std::sqrt(squares) : 1;
-  *start = metric == SparseMetric::l1 ? static_cast<float>(sizes) : 0.0f;
-  std::vector<Term> terms;
-  terms.reserve(static_cast<size_t>(to - from));
+  Query query{{}, metric == SparseMetric::l1 ? static_cast<float>(sizes) : 0.0f};
+  query.terms.reserve(static_cast<size_t>(to - from));
   for (int64_t i = from; i < to; ++i) {
     if (queries.weights[i] == 0) continue;  // adds nothing under any metric
-    terms.push_back({queries.word_ids[i], static_cast<float>(factor * queries.weights[i])});
+    query.terms.push_back({queries.word_ids[i], static_cast<float>(factor * queries.weights[i])});
   }
-  return terms;
+  return query;
 }
 
 struct Hit {
@@ -120,10 +165,7 @@ struct Hit {
 // The k best rows of one query by their running score, filled by the threads that work on it.
 class QueryTop {
  public:
-  void reset(int64_t k, int64_t items) {
-    k_ = static_cast<size_t>(k);
-    items_left_ = items;
-  }
+  void reset(int64_t k) { k_ = static_cast<size_t>(k); }
 
   float limit() {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -145,18 +187,11 @@ class QueryTop {
     }
   }
 
-  // True for the caller that did the query's last piece of work.
-  bool last() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return --items_left_ == 0;
-  }
-
   std::vector<Hit> take() { return std::move(heap_); }
 
  private:
   std::mutex mutex_;
   size_t k_ = 0;
-  int64_t items_left_ = 0;
   std::vector<Hit> heap_;  // max-heap: the worst of the k on top
 };
 
@@ -217,27 +252,36 @@ void InvertedFile::search(const SparseRows& all, Span<const int64_t> ids, const 
                           int n_threads, float* keys, int64_t* hits) const {
   const ScanFn scan = simd::pick(kScans);
   const DenseFn dense = simd::pick(kDense);
-  const int64_t n_blocks = static_cast<int64_t>(blocks_.size()), per_query = ceil_div(n_blocks, kBlocksPerItem);
+  const int64_t n_blocks = static_cast<int64_t>(blocks_.size()), n_groups = ceil_div(queries.rows, kGroup);
   std::vector<QueryTop> tops(static_cast<size_t>(queries.rows));
-  for (auto& top : tops) top.reset(k, per_query);
+  for (auto& top : tops) top.reset(k);
   const int workers = resolve_threads(n_threads);
-  AlignedBuffer<float> keys_of(checked_mul(workers, PostingBlock::kRows));
+  const int64_t keys_each = std::min(queries.rows, kGroup) * kStride;
+  AlignedBuffer<float> keys_of(checked_mul(workers, keys_each));
   AlignedBuffer<uint16_t> passed_of(checked_mul(workers, PostingBlock::kRows));
 
-  parallel_for(checked_mul(queries.rows, per_query), workers, [&](int64_t item, int thread) {
-    const int64_t q = item / per_query, begin = item % per_query * kBlocksPerItem;
-    float* key = keys_of.data() + thread * PostingBlock::kRows;
+  parallel_for(checked_mul(n_blocks, n_groups), workers, [&](int64_t item, int thread) {
+    const int64_t b = item / n_groups, g = item % n_groups;  // all groups take a block before the next block
+    const int64_t first = queries.rows * g / n_groups, last = queries.rows * (g + 1) / n_groups;
+    const PostingBlock& block = *blocks_[b];
+    float* keys_here = keys_of.data() + thread * keys_each;
     uint16_t* passed = passed_of.data() + thread * PostingBlock::kRows;
-    float start;
-    const std::vector<Term> terms = terms_of(metric_, queries, q, &start);
-    for (int64_t b = begin; b < std::min(n_blocks, begin + kBlocksPerItem); ++b) {
-      const PostingBlock& block = *blocks_[b];
-      score(metric_, block, terms, start, dense, key);
+    std::vector<Query> group;
+    for (int64_t q = first; q < last; ++q) {
+      group.push_back(query_of(metric_, queries, q));
+      start_keys(block, group.back().start, keys_here + (q - first) * kStride);
+    }
+    add_dense_words(metric_, block, group, dense, keys_here);
+    for (int64_t q = first; q < last; ++q) {
+      float* key = keys_here + (q - first) * kStride;
+      add_words(metric_, block, group[q - first].terms, key);
       std::fill(key + block.rows, key + PostingBlock::kRows, std::numeric_limits<float>::quiet_NaN());
       const int64_t n = scan(key, PostingBlock::kRows, tops[q].limit(), passed);
       if (n > 0) tops[q].offer(key, passed, n, b * PostingBlock::kRows, ids.data);
     }
-    if (tops[q].last()) finish(metric_, all, queries, q, tops[q].take(), k, keys + q * k, hits + q * k);
+  });
+  parallel_for(queries.rows, workers, [&](int64_t q, int) {
+    finish(metric_, all, queries, q, tops[q].take(), k, keys + q * k, hits + q * k);
   });
 }
 

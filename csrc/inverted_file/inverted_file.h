@@ -1,18 +1,22 @@
 // Inverted file over sparse rows: postings by word, scored term at a time.
 //
-// Images are cut into blocks of 8,192, so that the block's running scores (32 KiB) stay in L1. Inside a block the
-// postings lie by (word, image): image as 16 bits, weight as a float, and a table of n_words + 1 offsets. For each word
-// of the query, one after the other, the block's postings are added to the scores:
+// Images are cut into blocks of 8,192, so that a query's running scores of a block (32 KiB) stay in L1. A word that at
+// least an eighth of the block's images have is dense: it lies as one float per image, and a group of up to 32 queries
+// is multiplied with all dense words at once, as a small matrix product with its sums in registers (scan.h). The other
+// words are postings by (word, image): image as 16 bits, weight as a float, and a table of n_words + 1 offsets; for
+// each of the query's words, one after the other, they are added to the scores:
 //
 //   ip, cosine               score += q_w x_w               (cosine: rows and query are brought to length 1 before)
 //   histogram_intersection   score += min(q_w, x_w)
 //   l1                       score += |q_w - x_w| - |q_w| - |x_w|,   from |q|_1 + |x|_1 at the start
 //
-// Cost: one multiply-add and 6 bytes read per posting of a query word; 6 bytes per posting and 4 (n_words + 1) per block.
-// The order of additions is that of the words, whatever the threads and the SIMD level.
+// Cost: one multiply-add and 6 bytes read per posting of a query word; for a dense word one per image, 16 at a time
+// with AVX-512, and 4 bytes per image once for the group. Memory: 6 bytes per posting of the other words, 32 KiB per
+// dense word and 4 (n_words + 1) bytes per block. The order of additions is: dense words rising, then the others
+// rising, each a product and a subtraction. Weight 0 of a query that lacks a dense word of its group changes no bit; so
+// scores depend on neither the threads, nor the SIMD level, nor the other queries of the batch.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -32,26 +36,22 @@ struct SparseRows {
   int64_t rows;
 };
 
-// Postings of up to kRows rows.
+// Dense words and postings of up to kRows rows.
 struct PostingBlock {
   static constexpr int64_t kRows = 8192;
+  static constexpr int64_t kPanel = 64;     // rows of one panel of dense words
+  static constexpr int64_t kDenseShare = 8;  // dense: at least 1 / kDenseShare of the rows
 
   int64_t rows = 0;
-  std::vector<uint32_t> offsets;   // (n_words + 1,)
-  AlignedBuffer<uint16_t> images;  // (nnz,), row inside the block
-  AlignedBuffer<float> weights;    // (nnz,)
-  std::vector<float> start;        // (kRows,): |x|_1 for l1, empty otherwise; 0 past `rows`
-
-  // Words of at least a quarter of the block's images lie as one float per image too: adding such a row of 8,192
-  // floats takes a wide processor less time than its postings do.
-  static constexpr int64_t kDenseFrom = kRows / 4;
+  std::vector<uint32_t> offsets;     // (n_words + 1,); a dense word has no postings
+  AlignedBuffer<uint16_t> images;    // (postings,), row inside the block
+  AlignedBuffer<float> weights;      // (postings,)
+  std::vector<float> start;          // (kRows,): |x|_1 for l1, empty otherwise; 0 past `rows`
   std::vector<int32_t> dense_words;  // rising
-  AlignedBuffer<float> dense;        // (dense_words.size(), kRows), 0 where the image lacks the word
+  AlignedBuffer<float> dense;        // (panels, dense_words.size(), kPanel), 0 where the image lacks the word
 
-  const float* dense_of(int32_t word) const {
-    const auto at = std::lower_bound(dense_words.begin(), dense_words.end(), word) - dense_words.begin();
-    return dense.data() + at * kRows;
-  }
+  int64_t panels() const { return ceil_div(rows, kPanel); }
+  int64_t n_dense() const { return static_cast<int64_t>(dense_words.size()); }
 
   int64_t nbytes() const;
 };

@@ -1,5 +1,5 @@
-// What is done to a whole block of scores at once: adding a word that very many images have, and finding the scores that
-// may enter the k best.
+// What is done to a whole block of scores at once: adding the words that very many images have, and finding the scores
+// that may enter the k best.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,25 @@ int64_t scan_generic(const float* key, int64_t n, float limit, uint16_t* out);
 int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out);
 int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out);
 
-// For all i < n, n a multiple of 16, with the same roundings as a posting at a time; x[i] = 0 changes nothing:
-//   ip             key[i] -= q x[i]
-//   intersection   key[i] -= min(q, x[i])
-//   l1             key[i] += |q - x[i]| - |q| - |x[i]|
+// Adds dense words to the scores of a few queries for the 64 rows of one panel; see dense.h. For query r < n_queries (1
+// to kDenseQueries), word j < n and row i < 64, in the order of j, with x = panel[at[j]][i] and q = weights[j][r]:
+//   ip             key[r][i] -= q x
+//   intersection   key[r][i] -= min(q, x)
+//   l1             key[r][i] += |q - x| - |q| - |x|
+// Two roundings for ip, at every level. q = 0 and x = 0 change nothing. Rows of key are `stride` apart; panel and key
+// are aligned to 64 bytes.
 enum class DenseSum { ip, intersection, l1 };
-using DenseFn = void (*)(DenseSum sum, const float* x, int64_t n, float q, float* key);
+constexpr int kDenseQueries = 6;
+struct DenseWords {
+  const int32_t* at;     // (n,), rows of the panel
+  const float* weights;  // (n, n_queries)
+  int64_t n;
+  int n_queries;
+};
+using DenseFn = void (*)(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride);
 
-void dense_avx2(DenseSum sum, const float* x, int64_t n, float q, float* key);
-void dense_avx512(DenseSum sum, const float* x, int64_t n, float q, float* key);
+void dense_generic(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride);
+void dense_avx2(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride);
+void dense_avx512(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride);
 
 }  // namespace cbir

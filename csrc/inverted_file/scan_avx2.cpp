@@ -6,6 +6,8 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
+#include "inverted_file/dense.h"
+
 namespace cbir {
 
 int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out) {
@@ -21,20 +23,9 @@ int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out) {
   return found;
 }
 
-void dense_avx2(DenseSum sum, const float* x, int64_t n, float q, float* key) {
-  const __m256 qs = _mm256_set1_ps(q), sign = _mm256_set1_ps(-0.0f), size = _mm256_andnot_ps(sign, qs);
-  for (int64_t i = 0; i < n; i += 8) {
-    const __m256 v = _mm256_loadu_ps(x + i), k = _mm256_loadu_ps(key + i);
-    if (sum == DenseSum::ip) {
-      _mm256_storeu_ps(key + i, _mm256_sub_ps(k, _mm256_mul_ps(qs, v)));
-    } else if (sum == DenseSum::intersection) {
-      _mm256_storeu_ps(key + i, _mm256_sub_ps(k, _mm256_min_ps(qs, v)));
-    } else {
-      const __m256 apart = _mm256_andnot_ps(sign, _mm256_sub_ps(qs, v));
-      const __m256 term = _mm256_sub_ps(_mm256_sub_ps(apart, size), _mm256_andnot_ps(sign, v));
-      _mm256_storeu_ps(key + i, _mm256_add_ps(k, term));
-    }
-  }
+void dense_avx2(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride) {
+  typedef float Lanes __attribute__((vector_size(32), may_alias));
+  dense_any<Lanes, 2>(sum, panel, words, key, stride);
 }
 
 }  // namespace cbir

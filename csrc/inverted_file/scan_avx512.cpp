@@ -6,6 +6,8 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
+#include "inverted_file/dense.h"
+
 namespace cbir {
 
 int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
@@ -19,20 +21,9 @@ int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
   return found;
 }
 
-void dense_avx512(DenseSum sum, const float* x, int64_t n, float q, float* key) {
-  const __m512 qs = _mm512_set1_ps(q), sign = _mm512_set1_ps(-0.0f), size = _mm512_andnot_ps(sign, qs);
-  for (int64_t i = 0; i < n; i += 16) {
-    const __m512 v = _mm512_loadu_ps(x + i), k = _mm512_loadu_ps(key + i);
-    if (sum == DenseSum::ip) {
-      _mm512_storeu_ps(key + i, _mm512_sub_ps(k, _mm512_mul_ps(qs, v)));
-    } else if (sum == DenseSum::intersection) {
-      _mm512_storeu_ps(key + i, _mm512_sub_ps(k, _mm512_min_ps(qs, v)));
-    } else {
-      const __m512 apart = _mm512_andnot_ps(sign, _mm512_sub_ps(qs, v));
-      const __m512 term = _mm512_sub_ps(_mm512_sub_ps(apart, size), _mm512_andnot_ps(sign, v));
-      _mm512_storeu_ps(key + i, _mm512_add_ps(k, term));
-    }
-  }
+void dense_avx512(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride) {
+  typedef float Lanes __attribute__((vector_size(64), may_alias));
+  dense_any<Lanes, 4>(sum, panel, words, key, stride);
 }
 
 }  // namespace cbir

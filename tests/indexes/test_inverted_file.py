@@ -21,6 +21,11 @@ def bags(n, n_words, density=0.2, seed=0, signed=False):
     return SparseVectors.from_dense(x)
 
 
+def bags_of(rows, i):
+    words, weights = rows[i]
+    return SparseVectors(words, weights, np.array([0, len(words)]), rows.n_words)
+
+
 def index_of(rows, metric, ids=None):
     index = InvertedFile(rows.n_words, metric=metric)
     index.add(rows, ids=ids)
@@ -61,6 +66,18 @@ def test_many_blocks_of_images(simd_level, metric):
         best = np.sort(score)[::-1][:50]
         np.testing.assert_allclose(np.abs(whole.D[i]), np.abs(best), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(score[whole.I[i]], best, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_query_alone_and_in_a_batch_gives_the_same_bits(simd_level, metric):
+    """Queries are scored in groups; a group's dense words are multiplied with all its queries."""
+    rows, q = bags(9000, 40, 0.13), bags(70, 40, 0.3, seed=1)  # an eighth of the images is dense
+    index = index_of(rows, metric)
+    whole = index.search(q, 20)
+    for i in (0, 31, 33, 69):
+        alone = index.search(bags_of(q, i), 20)
+        np.testing.assert_array_equal(alone.I[0], whole.I[i])
+        np.testing.assert_array_equal(alone.D[0], whole.D[i])
 
 
 @pytest.mark.parametrize("metric", ["ip", "cosine", "l1"])
