@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -205,7 +205,8 @@ def _part(ids: list[int], described: list[_Described]) -> FeaturePart:
         # Blank pictures have no values to tell the type by: uint8 unless any picture needs float32.
         filled = [f.descriptors for f in local if len(f)] or [local[0].descriptors]
         d = filled[0].shape[1]
-        part.descriptors = np.concatenate(filled).reshape(-1, d)
+        joined: Any = np.concatenate(filled)
+        part.descriptors = joined.reshape(-1, d)
     elif features:
         part.features = np.stack([np.asarray(f, np.float32) for f in features])
     else:

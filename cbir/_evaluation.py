@@ -166,6 +166,7 @@ def rank_block(
         scores[stored], ids[stored] = found.D, found.I
     for row in np.flatnonzero(~stored):
         path = query_file(collection, protocol, int(block[row]))
+        assert path is not None
         region = protocol.regions[block[row]] if protocol.regions else None
         found = collection.search(path, k, region=region, n_threads=n_threads)
         scores[row], ids[row] = found.D[0], found.I[0]
@@ -202,6 +203,7 @@ def time_queries(
     took: list[float] = []
     for turn, i in enumerate([at[0], *at]):  # the first is asked twice: the first time warms up
         path = query_file(collection, protocol, int(i))
+        assert path is not None
         region = protocol.regions[i] if protocol.regions else None
         try:
             started = time.perf_counter()

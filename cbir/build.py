@@ -76,7 +76,7 @@ def build(
     resolved = Recipe.load(recipe, overrides=changes)
     with _cli.Progress(quiet=quiet) as progress:
         report = Collection.build(
-            images or dataset,
+            images or dataset,  # type: ignore[arg-type]  # one of them is given
             out,
             resolved,
             labels=labels,

@@ -31,12 +31,11 @@ from cbir._builder import (
     RECIPE_HASH,
     Builder,
     BuildReport,
-    Progress,
     read_recipe,
     resolve_labels,
 )
 from cbir._checks import as_ids, check_k, threads
-from cbir._describe import Found, scan
+from cbir._describe import Found, Progress, scan
 from cbir.errors import FormatError, ParameterError
 from cbir.images import EXTENSIONS, walk
 from cbir.pipeline import Pipeline, Region

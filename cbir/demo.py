@@ -55,7 +55,7 @@ def demo(
             collection = str(out / f"{recipe}.cbir")
             indexing = ["-o", collection, "--recipe", recipe, *changes, "--labels", "ukbench"]
             _step("build", build.main, [str(images), *indexing, *common])
-            montage = ["-k", "8", "--montage", str(out / f"answer-{recipe}.png")]
+            montage = ["-k", "7", "--montage", str(out / f"answer-{recipe}.png")]
             _step("search", search.main, [collection, str(query), *montage, *common])
             measuring = ["--protocol", "ukbench", "--report", str(out / f"report-{recipe}")]
             facts = _json_of("evaluate", evaluate.main, [collection, *measuring, *common, "--json"])

@@ -186,6 +186,7 @@ def row(collection: Collection, result: Evaluation, i: int) -> ReportRow:
     right = set(protocol.relevant[i].tolist())
     own = int(protocol.query_ids[i])
     path = query_file(collection, protocol, i)
+    assert path is not None
     score = result.per_query[main_metric(result)][i]
     picture: np.ndarray[Any, Any] = (
         load_tile(collection, own, 2 * TILE) if own >= 0 else images.decode(path, max_side=2 * TILE)

@@ -125,7 +125,8 @@ class Pipeline:
         """Features of image number `i` of a stored part, as `features` gives them."""
         if part.offsets is None:
             assert part.features is not None
-            return part.features[i]
+            row: Features = part.features[i]
+            return row
         assert part.descriptors is not None and part.keypoints is not None
         rows = slice(int(part.offsets[i]), int(part.offsets[i + 1]))
         return LocalFeatures(part.keypoints[rows], self._rooted(part.descriptors[rows]))
@@ -293,7 +294,8 @@ class Pipeline:
             )
         if not len(features):
             return np.zeros((0, self.feature.d), np.float32)
-        return as_matrix(np.stack(features), who="Pipeline", name="features", d=self.feature.d)
+        rows = np.stack([np.asarray(f) for f in features])
+        return as_matrix(rows, who="Pipeline", name="features", d=self.feature.d)
 
     def _sample(
         self, batches: Callable[[], Iterator[Batch]], counts: Sequence[int], most: int

@@ -16,9 +16,11 @@ Read first: `cbir.reference.bow` and `cbir.reference.vlad`, the plain twins; the
 beside these and a line in `AGGREGATIONS`.
 """
 
+from typing import Any
+
 from cbir.aggregation.bow import BagOfWords
 from cbir.aggregation.vlad import VLAD
 
-AGGREGATIONS: dict[str, type] = {"bow": BagOfWords, "vlad": VLAD}
+AGGREGATIONS: dict[str, Any] = {"bow": BagOfWords, "vlad": VLAD}
 
 __all__ = ["AGGREGATIONS", "VLAD", "BagOfWords"]

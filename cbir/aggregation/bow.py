@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from cbir import store
 from cbir._checks import check_int, threads
-from cbir.aggregation import _bow
+from cbir.aggregation import _bow  # type: ignore[attr-defined]  # compiled
 from cbir.aggregation._words import Vocabulary, centroids, check_bags, check_flag
 from cbir.errors import DimensionError, FormatError, NotTrainedError, ParameterError
 from cbir.types import Bags, SparseVectors
@@ -158,7 +158,8 @@ class BagOfWords:
             word_ids, squared = self.vocabulary.predict_nearest(bags.descriptors, self.n_assign)
             shares = self._shares(squared)
         word_ids = np.ascontiguousarray(word_ids, np.int32)
-        return SparseVectors(*_bow.count(word_ids, shares, bags.offsets, n_words), n_words)
+        ids, weights, offsets = _bow.count(word_ids, shares, bags.offsets, n_words)
+        return SparseVectors(ids, weights, offsets, n_words)
 
     def fit_counts(self, counts: SparseVectors) -> BagOfWords:
         """Learn `idf_` from the counts of `count`."""

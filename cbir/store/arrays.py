@@ -180,7 +180,7 @@ def _npy(array: Array) -> tuple[bytes, memoryview]:
     a = np.array(a, dtype=_little(a.dtype), order="C", copy=None)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(a))
-    body = memoryview(a.reshape(-1).view(np.uint8)) if a.size else memoryview(b"")
+    body = memoryview(a.reshape(-1).view(np.uint8).data) if a.size else memoryview(b"")
     return header.getvalue(), body
 
 

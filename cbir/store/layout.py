@@ -10,6 +10,7 @@ live one. The one before it is kept, so that a reader that has just read `CURREN
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _PART = re.compile(r"part-(\d{6,})\.h5\Z")
 class Layout:
     """The paths of one collection."""
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.recipe = self.folder / "recipe.toml"
         self.catalogue = self.folder / "catalogue.sqlite"

@@ -1,4 +1,5 @@
-// Views of row-major arrays that somebody else owns. A kernel takes pointers and sizes; everything above it takes these.
+// Views of row-major arrays that somebody else owns. A kernel takes pointers and sizes; everything above it takes
+// these.
 #pragma once
 
 #include <cstdint>

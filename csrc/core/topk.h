@@ -1,5 +1,5 @@
-// The k best (key, id) pairs seen so far. Smaller keys are better (a similarity is negated by the caller), equal keys go
-// to the smaller id: the order is total, so the answer does not depend on the order of arrival.
+// The k best (key, id) pairs seen so far. Smaller keys are better (a similarity is negated by the caller), equal keys
+// go to the smaller id: the order is total, so the answer does not depend on the order of arrival.
 #pragma once
 
 #include <algorithm>

@@ -27,7 +27,7 @@ const ByteKernels* kernels() {
 #endif
 }
 
-constexpr int64_t kManyQueries = 96;     // with fewer, coding a row costs more than it saves
+constexpr int64_t kManyQueries = 96;          // with fewer, coding a row costs more than it saves
 constexpr int64_t kLargestDimension = 65536;  // 255 * 127 * d must stay below 2^31
 constexpr int64_t kBlocksPerChunk = 16;
 
@@ -40,9 +40,16 @@ struct CodedQueries {
   std::vector<float> by_middle, by_rest, by_centred;  // |t sum(e)|, |t e|, |u|, rounded up
 
   CodedQueries(const Search& s, int64_t first, int64_t count, const std::vector<QuerySide>& sides)
-      : n(count), padded(ceil_div(count, kByteQueries) * kByteQueries), groups(ceil_div(s.xq.cols, 4)),
-        codes(checked_mul(padded, 4 * groups)), base(padded), step(padded), mean(padded), by_middle(padded),
-        by_rest(padded), by_centred(padded) {
+      : n(count),
+        padded(ceil_div(count, kByteQueries) * kByteQueries),
+        groups(ceil_div(s.xq.cols, 4)),
+        codes(checked_mul(padded, 4 * groups)),
+        base(padded),
+        step(padded),
+        mean(padded),
+        by_middle(padded),
+        by_rest(padded),
+        by_centred(padded) {
     std::fill(codes.data(), codes.data() + codes.size(), int8_t{0});
     for (int64_t i = 0; i < n; ++i) encode(s.xq.row(first + i), s.xq.cols, sides[first + i].factor(), i);
   }
@@ -80,7 +87,9 @@ struct Scratch {
   std::vector<float> worst, limit, block_limit;
 
   Scratch(const Search& s, const CodedQueries& queries, int64_t first, const std::vector<QuerySide>& sides)
-      : codes(checked_mul(queries.groups, 4 * kByteRows)), worst(queries.n), limit(queries.padded, -kInfinity),
+      : codes(checked_mul(queries.groups, 4 * kByteRows)),
+        worst(queries.n),
+        limit(queries.padded, -kInfinity),
         block_limit(queries.padded) {
     std::fill(codes.data(), codes.data() + codes.size(), uint8_t{128});
     for (int64_t i = 0; i < queries.n; ++i) {
@@ -128,8 +137,10 @@ void search_block(const Search& s, const ByteKernels& k, const CodedQueries& que
   const ByteTile rows{scratch.codes.data(), scratch.offset.data(), scratch.step.data(), scratch.sum.data()};
   for (int64_t i = 0; i < queries.padded; i += kByteQueries) {
     uint64_t mask[kByteQueries];
-    k.tile(rows, {queries.codes.data() + i * 4 * queries.groups, &queries.base[i], &queries.step[i], &queries.mean[i],
-                  &scratch.block_limit[i]}, queries.groups, mask);
+    k.tile(rows,
+           {queries.codes.data() + i * 4 * queries.groups, &queries.base[i], &queries.step[i], &queries.mean[i],
+            &scratch.block_limit[i]},
+           queries.groups, mask);
     for (int64_t j = i; j < std::min(i + kByteQueries, queries.n); ++j) {
       uint64_t m = mask[j - i];
       if (m == 0) continue;

@@ -86,7 +86,8 @@ void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t
     uint64_t bits = 0;
 #pragma GCC unroll 4
     for (int h = 0; h < 4; ++h) {
-      const __m512 known = _mm512_fmadd_ps(mean, _mm512_load_ps(rows.sum + 16 * h), _mm512_load_ps(rows.offset + 16 * h));
+      const __m512 known =
+          _mm512_fmadd_ps(mean, _mm512_load_ps(rows.sum + 16 * h), _mm512_load_ps(rows.offset + 16 * h));
       const __m512 dot = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[q][h]), _mm512_load_ps(rows.step + 16 * h));
       const uint64_t m = _mm512_cmp_ps_mask(_mm512_fmadd_ps(step, dot, known), limit, _CMP_LE_OQ);
       bits |= m << (16 * h);

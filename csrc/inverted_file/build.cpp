@@ -89,8 +89,7 @@ int64_t InvertedFile::nbytes() const {
 
 void InvertedFile::rebuild(const SparseRows& all, int64_t from, int n_threads) {
   const int64_t kept = std::min(from, rows_) / PostingBlock::kRows;
-  std::vector<std::unique_ptr<PostingBlock>> fresh(
-      static_cast<size_t>(ceil_div(all.rows, PostingBlock::kRows) - kept));
+  std::vector<std::unique_ptr<PostingBlock>> fresh(static_cast<size_t>(ceil_div(all.rows, PostingBlock::kRows) - kept));
   parallel_for(static_cast<int64_t>(fresh.size()), n_threads, [&](int64_t i, int) {
     const int64_t begin = (kept + i) * PostingBlock::kRows;
     fresh[i] = make_block(all, begin, std::min(all.rows, begin + PostingBlock::kRows), n_words_, metric_);

@@ -220,7 +220,8 @@ double sparse_key(SparseMetric metric, const int32_t* xw, const float* x, int64_
   double shared = 0, x_side = 0, q_side = 0;
   auto side = [&](float v) {
     return metric == SparseMetric::cosine ? static_cast<double>(v) * v
-                                          : metric == SparseMetric::l1 ? std::fabs(static_cast<double>(v)) : 0.0;
+           : metric == SparseMetric::l1   ? std::fabs(static_cast<double>(v))
+                                          : 0.0;
   };
   int64_t i = 0, j = 0;
   while (i < nx && j < nq) {

@@ -39,7 +39,7 @@ struct SparseRows {
 // Dense words and postings of up to kRows rows.
 struct PostingBlock {
   static constexpr int64_t kRows = 8192;
-  static constexpr int64_t kPanel = 64;     // rows of one panel of dense words
+  static constexpr int64_t kPanel = 64;      // rows of one panel of dense words
   static constexpr int64_t kDenseShare = 8;  // dense: at least 1 / kDenseShare of the rows
 
   int64_t rows = 0;

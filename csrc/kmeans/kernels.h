@@ -17,7 +17,8 @@ namespace cbir::kmeans {
 
 inline constexpr int64_t kPanel = 32;
 
-// best, arg (n,): the best score so far and its word, replaced only by a larger score, so ties stay with the lower word.
+// best, arg (n,): the best score so far and its word, replaced only by a larger score, so ties stay with the lower
+// word.
 using AssignFn = void (*)(const float* x, int64_t n, int64_t d, const float* panels, const float* bias,
                           int64_t n_panels, int32_t first_word, float* best, int32_t* arg);
 
@@ -28,7 +29,8 @@ using ScoresFn = void (*)(const float* x, int64_t n, int64_t d, const float* pan
 // sums (d,) double += every listed row of x (., d), in the order listed.
 using AddRowsFn = void (*)(const float* x, int64_t d, const int32_t* rows, int64_t n_rows, double* sums);
 
-// |x - c|^2 by direct differences, 16 partial sums added pairwise at the end: the same bits at every level but `generic`.
+// |x - c|^2 by direct differences, 16 partial sums added pairwise at the end: the same bits at every level but
+// `generic`.
 using DistanceFn = float (*)(const float* x, const float* c, int64_t d);
 
 void assign_generic(const float*, int64_t, int64_t, const float*, const float*, int64_t, int32_t, float*, int32_t*);

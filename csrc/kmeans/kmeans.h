@@ -1,7 +1,8 @@
 // k-means (Lloyd, IEEE Trans. Inf. Theory 1982): packed words, assignment, Lloyd's iterations, seeding.
 //
-// Cost of an assignment: n k d multiply-adds, no memory beyond the packed words. Everything is cut into chunks of points
-// of a fixed size, and sums are added in an order that depends on the data alone: the same bytes for any n_threads.
+// Cost of an assignment: n k d multiply-adds, no memory beyond the packed words. Everything is cut into chunks of
+// points of a fixed size, and sums are added in an order that depends on the data alone: the same bytes for any
+// n_threads.
 #pragma once
 
 #include <cstdint>

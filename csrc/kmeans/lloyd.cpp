@@ -1,6 +1,6 @@
-// Lloyd's iterations. Points are sorted by word (a counting sort, stable), and each word adds its own points in the order
-// of their rows, in double: the sums are the same whatever the number of threads, and nothing of size k x d is needed
-// per thread.
+// Lloyd's iterations. Points are sorted by word (a counting sort, stable), and each word adds its own points in the
+// order of their rows, in double: the sums are the same whatever the number of threads, and nothing of size k x d is
+// needed per thread.
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -14,10 +14,11 @@
 namespace cbir::kmeans {
 namespace {
 
-// Gives each empty word the point farthest from its centroid, the farthest point to the lowest empty word, and takes the
-// point from the word that had it. A point alone in its word, or lying on its centroid, is left where it is. The inertia
-// can only fall: the point's share becomes 0, and the rest of its old word gets its own mean.
-int64_t repair_empty(std::vector<int64_t>& counts, std::vector<int32_t>& word_ids, const std::vector<float>& distances) {
+// Gives each empty word the point farthest from its centroid, the farthest point to the lowest empty word, and takes
+// the point from the word that had it. A point alone in its word, or lying on its centroid, is left where it is. The
+// inertia can only fall: the point's share becomes 0, and the rest of its old word gets its own mean.
+int64_t repair_empty(std::vector<int64_t>& counts, std::vector<int32_t>& word_ids,
+                     const std::vector<float>& distances) {
   std::vector<int32_t> empty;
   for (size_t w = 0; w < counts.size(); ++w) {
     if (counts[w] == 0) empty.push_back(static_cast<int32_t>(w));
@@ -65,7 +66,8 @@ void move_to_means(Matrix<const float> x, const std::vector<int32_t>& word_ids, 
       if (counts[w] == 0) continue;
       std::fill(sums.begin(), sums.end(), 0.0);
       add_rows(x.data, d, rows.data() + starts[w], counts[w], sums.data());
-      for (int64_t t = 0; t < d; ++t) centroids.row(w)[t] = static_cast<float>(sums[t] / static_cast<double>(counts[w]));
+      for (int64_t t = 0; t < d; ++t)
+        centroids.row(w)[t] = static_cast<float>(sums[t] / static_cast<double>(counts[w]));
     }
   });
 }

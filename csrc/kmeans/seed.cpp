@@ -3,8 +3,8 @@
 // k-means++ draws one row after the other with probability proportional to D^2, the squared distance to the nearest row
 // drawn so far: n_words passes over the data. From kExactSeeds words on, rows are drawn in batches without replacement
 // (half as many as there are already), and D^2 is renewed after each batch: the idea of k-means|| (Bahmani et al., VLDB
-// 2012), with the whole cost that of one Lloyd iteration. Departure from k-means||: it oversamples and then clusters the
-// sample down to n_words, at n_words^2 d; here exactly n_words are drawn, since 100,000^2 d is out of reach.
+// 2012), with the whole cost that of one Lloyd iteration. Departure from k-means||: it oversamples and then clusters
+// the sample down to n_words, at n_words^2 d; here exactly n_words are drawn, since 100,000^2 d is out of reach.
 #include <algorithm>
 #include <cmath>
 #include <limits>

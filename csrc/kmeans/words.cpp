@@ -96,10 +96,9 @@ void Words::assign(Matrix<const float> x, int n_threads, int32_t* word_ids, floa
   });
 }
 
-void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int32_t* word_ids,
-                    float* distances) const {
-  // Scores rank; what is returned is measured by direct differences, which may swap words whose scores are equal but for
-  // rounding: a few more are measured than are returned.
+void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int32_t* word_ids, float* distances) const {
+  // Scores rank; what is returned is measured by direct differences, which may swap words whose scores are equal but
+  // for rounding: a few more are measured than are returned.
   const int64_t kept = std::min(size(), n_assign + 4);
   const int64_t tile = tile_panels(d());
   const ScoresFn kernel = simd::pick(kScores);

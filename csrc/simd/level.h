@@ -1,7 +1,7 @@
 // SIMD levels: which the CPU and the system offer, which is in use, and how a kernel is picked.
 //
-// Every kernel has one row per level in a table made by its own folder; `generic` is always there, plain and correct. The
-// row is picked once per call, outside loops:
+// Every kernel has one row per level in a table made by its own folder; `generic` is always there, plain and correct.
+// The row is picked once per call, outside loops:
 //
 //   static constexpr simd::Table<AssignFn> kTable{assign_generic, assign_avx2, assign_avx512, nullptr};
 //   const AssignFn assign = simd::pick(kTable);

@@ -7,8 +7,8 @@
 
 namespace cbir::simd {
 
-// Runs independent multiply-adds held in registers, `n` rounds, and returns how many operations that was (a multiply-add
-// is two). `generic` multiplies and adds apart, four lanes wide, as the kernels of that level do.
+// Runs independent multiply-adds held in registers, `n` rounds, and returns how many operations that was (a
+// multiply-add is two). `generic` multiplies and adds apart, four lanes wide, as the kernels of that level do.
 using PeakFn = double (*)(int64_t n);
 
 double peak_generic(int64_t n);

@@ -15,7 +15,8 @@ double peak_avx2(int64_t n) {
   const __m256 factor = _mm256_set1_ps(start * 0.999f), term = _mm256_set1_ps(start * 0.001f);
   __m256 acc[kRegisters];
 #pragma GCC unroll 12
-  for (int r = 0; r < kRegisters; ++r) acc[r] = _mm256_set1_ps(start + 0.01f * r);  // all different, or the compiler keeps one
+  for (int r = 0; r < kRegisters; ++r)
+    acc[r] = _mm256_set1_ps(start + 0.01f * r);  // all different, or the compiler keeps one
   for (int64_t i = 0; i < n; ++i) {
 #pragma GCC unroll 12
     for (int r = 0; r < kRegisters; ++r) acc[r] = _mm256_fmadd_ps(acc[r], factor, term);

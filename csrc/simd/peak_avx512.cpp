@@ -18,7 +18,8 @@ double peak_avx512(int64_t n) {
   const __m512 factor = _mm512_set1_ps(start * 0.999f), term = _mm512_set1_ps(start * 0.001f);
   __m512 acc[kRegisters];
 #pragma GCC unroll 24
-  for (int r = 0; r < kRegisters; ++r) acc[r] = _mm512_set1_ps(start + 0.01f * r);  // all different, or the compiler keeps one
+  for (int r = 0; r < kRegisters; ++r)
+    acc[r] = _mm512_set1_ps(start + 0.01f * r);  // all different, or the compiler keeps one
   for (int64_t i = 0; i < n; ++i) {
 #pragma GCC unroll 24
     for (int r = 0; r < kRegisters; ++r) acc[r] = _mm512_fmadd_ps(acc[r], factor, term);

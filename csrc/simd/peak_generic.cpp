@@ -3,7 +3,8 @@
 namespace cbir::simd {
 
 double peak_generic(int64_t n) {
-  // 8 x 4 independent lanes; the compiler makes baseline vectors of them. Volatile ends keep the work from being dropped.
+  // 8 x 4 independent lanes; the compiler makes baseline vectors of them. Volatile ends keep the work from being
+  // dropped.
   constexpr int kLanes = 32;
   volatile float start = 1.0f;
   const float factor = start * 0.999f, term = start * 0.001f;

@@ -19,8 +19,8 @@ constexpr simd::Table<const Kernels*> kTable{&kGeneric, nullptr, nullptr, nullpt
 // Images per chunk: enough to pay for the chunk's scratch space, few enough to share out evenly.
 constexpr int64_t kImagesPerChunk = 8;
 
-// Numbers of an image's descriptors in order of their words: those of word i are order[start[i]] to order[start[i + 1]],
-// rising.
+// Numbers of an image's descriptors in order of their words: those of word i are order[start[i]] to order[start[i +
+// 1]], rising.
 struct WordOrder {
   std::vector<int64_t> start;
   std::vector<int32_t> order;

@@ -17,8 +17,8 @@
 // block is summed in registers and written once, instead of being loaded and stored once per descriptor.
 //
 // Accumulators: sums in float32, in the order of the descriptors; norms in float64 (a square of a float32 is exact
-// there, and can neither overflow nor vanish), in 16 lanes, element t to lane t % 16. Every level adds in this order and
-// none fuses a multiply with a float32 add, so the bytes are the same at every SIMD level and thread count.
+// there, and can neither overflow nor vanish), in 16 lanes, element t to lane t % 16. Every level adds in this order
+// and none fuses a multiply with a float32 add, so the bytes are the same at every SIMD level and thread count.
 //
 // Cost: N d reads and n k d writes; memory bound. The assignment before it costs k times as much arithmetic.
 #pragma once

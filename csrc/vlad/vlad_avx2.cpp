@@ -16,8 +16,8 @@
 namespace cbir::vlad {
 namespace {
 
-// Columns [t, t + 8 U) of the sum stay in U registers while all rows pass by. The rows of a word lie scattered among the
-// image's descriptors, where no hardware prefetcher finds them, hence kAhead.
+// Columns [t, t + 8 U) of the sum stay in U registers while all rows pass by. The rows of a word lie scattered among
+// the image's descriptors, where no hardware prefetcher finds them, hence kAhead.
 template <int U>
 inline void sum_columns(const float* x, const int32_t* rows, int64_t n, const float* c, int64_t d, float* sum) {
   __m256 centre[U], total[U];

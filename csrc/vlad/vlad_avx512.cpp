@@ -19,8 +19,8 @@ namespace {
 // Lanes of the last, partial step of a block.
 inline __mmask16 tail(int64_t left) { return static_cast<__mmask16>((1u << left) - 1u); }
 
-// Columns [t, t + 16 U) of the sum stay in U registers while all rows pass by. The rows of a word lie scattered among the
-// image's descriptors, where no hardware prefetcher finds them, hence kAhead.
+// Columns [t, t + 16 U) of the sum stay in U registers while all rows pass by. The rows of a word lie scattered among
+// the image's descriptors, where no hardware prefetcher finds them, hence kAhead.
 template <int U>
 inline void sum_columns(const float* x, const int32_t* rows, int64_t n, const float* c, int64_t d, float* sum) {
   __m512 centre[U], total[U];
