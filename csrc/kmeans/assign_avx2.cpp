@@ -1,11 +1,9 @@
-// AVX2 rows: 6 points by 16 words in 12 registers, two half-panels one after the other.
+// AVX2 rows: 6 points by 16 words in 12 registers, the four quarters of a panel one after the other.
 #include "kmeans/kernels.h"
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
-
-#include <cmath>
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
@@ -15,10 +13,10 @@ namespace {
 
 constexpr int kRows = 6;
 
-// Scores of R points against 16 words: acc[r][h] holds words 8h .. 8h+7 of the half-panel.
+// Scores of R points against 16 words: acc[r][h] holds words 8h .. 8h+7 of the quarter.
 template <int R>
-inline __attribute__((always_inline)) void half_panel(const float* x, int64_t d, const float* panel, const float* bias,
-                                                      __m256 (&acc)[R][2]) {
+inline __attribute__((always_inline)) void quarter_panel(const float* x, int64_t d, const float* panel,
+                                                         const float* bias, __m256 (&acc)[R][2]) {
   const __m256 b0 = _mm256_loadu_ps(bias), b1 = _mm256_loadu_ps(bias + 8);
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) acc[r][0] = b0, acc[r][1] = b1;
@@ -34,49 +32,31 @@ inline __attribute__((always_inline)) void half_panel(const float* x, int64_t d,
 }
 
 template <int R>
-void assign_rows(const float* x, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                 int32_t first_word, float* best, int32_t* arg) {
-  __m256 top[R][2];
-  __m256i at[R][2];
-  for (int r = 0; r < R; ++r) {
-    for (int h = 0; h < 2; ++h) top[r][h] = _mm256_set1_ps(-INFINITY), at[r][h] = _mm256_setzero_si256();
-  }
-  for (int64_t p = 0; p < 2 * n_panels; ++p) {
-    __m256 acc[R][2];
-    half_panel<R>(x, d, panels + (p / 2) * d * kPanel + (p % 2) * 16, bias + p * 16, acc);
-    const __m256i word = _mm256_set1_epi32(static_cast<int>(p * 16));
+void assign_rows(const float* x, int64_t d, const float* panel, const float* bias, int32_t first_word, float* best,
+                 int32_t* arg) {
+  __m256 acc[R][2];
+  quarter_panel<R>(x, d, panel, bias, acc);
 #pragma GCC unroll 6
-    for (int r = 0; r < R; ++r) {
-      for (int h = 0; h < 2; ++h) {
-        const __m256 larger = _mm256_cmp_ps(acc[r][h], top[r][h], _CMP_GT_OQ);
-        top[r][h] = _mm256_blendv_ps(top[r][h], acc[r][h], larger);
-        at[r][h] = _mm256_blendv_epi8(at[r][h], word, _mm256_castps_si256(larger));
-      }
-    }
-  }
   for (int r = 0; r < R; ++r) {
-    float value[16];
-    int32_t word[16];
-    for (int h = 0; h < 2; ++h) {
-      _mm256_storeu_ps(value + 8 * h, top[r][h]);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(word + 8 * h), at[r][h]);
+    const __m256 top = _mm256_max_ps(acc[r][0], acc[r][1]);
+    if (!_mm256_movemask_ps(_mm256_cmp_ps(top, _mm256_set1_ps(best[r]), _CMP_GT_OQ))) continue;
+    float scores[16];
+    _mm256_storeu_ps(scores, acc[r][0]);
+    _mm256_storeu_ps(scores + 8, acc[r][1]);
+    for (int w = 0; w < 16; ++w) {
+      if (scores[w] > best[r]) best[r] = scores[w], arg[r] = first_word + w;
     }
-    int lane = 0;
-    for (int l = 1; l < 16; ++l) {
-      if (value[l] > value[lane] || (value[l] == value[lane] && word[l] + l < word[lane] + lane)) lane = l;
-    }
-    if (value[lane] > best[r]) best[r] = value[lane], arg[r] = first_word + word[lane] + lane;
   }
 }
 
 template <int R>
 void scores_rows(const float* x, int64_t d, const float* panels, const float* bias, int64_t n_panels, float* scores) {
-  for (int64_t p = 0; p < 2 * n_panels; ++p) {
+  for (int64_t p = 0; p < 4 * n_panels; ++p) {
     __m256 acc[R][2];
-    half_panel<R>(x, d, panels + (p / 2) * d * kPanel + (p % 2) * 16, bias + p * 16, acc);
+    quarter_panel<R>(x, d, panels + (p / 4) * d * kPanel + (p % 4) * 16, bias + p * 16, acc);
     for (int r = 0; r < R; ++r) {
-      _mm256_storeu_ps(scores + (r * n_panels * 2 + p) * 16, acc[r][0]);
-      _mm256_storeu_ps(scores + (r * n_panels * 2 + p) * 16 + 8, acc[r][1]);
+      _mm256_storeu_ps(scores + (r * n_panels * 4 + p) * 16, acc[r][0]);
+      _mm256_storeu_ps(scores + (r * n_panels * 4 + p) * 16 + 8, acc[r][1]);
     }
   }
 }
@@ -84,13 +64,15 @@ void scores_rows(const float* x, int64_t d, const float* panels, const float* bi
 }  // namespace
 
 void assign_avx2(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                 int32_t first_word, float* best, int32_t* arg) {
-  int64_t i = 0;
-  for (; i + kRows <= n; i += kRows) {
-    assign_rows<kRows>(x + i * d, d, panels, bias, n_panels, first_word, best + i, arg + i);
+                 float* best, int32_t* arg) {
+  for (int64_t p = 0; p < 4 * n_panels; ++p) {  // a quarter stays in L1 while all points pass
+    const float *panel = panels + (p / 4) * d * kPanel + (p % 4) * 16, *norm = bias + p * 16;
+    const int32_t first = static_cast<int32_t>(p * 16);
+    int64_t i = 0;
+    for (; i + kRows <= n; i += kRows) assign_rows<kRows>(x + i * d, d, panel, norm, first, best + i, arg + i);
+    for (; i + 2 <= n; i += 2) assign_rows<2>(x + i * d, d, panel, norm, first, best + i, arg + i);
+    for (; i < n; ++i) assign_rows<1>(x + i * d, d, panel, norm, first, best + i, arg + i);
   }
-  for (; i + 2 <= n; i += 2) assign_rows<2>(x + i * d, d, panels, bias, n_panels, first_word, best + i, arg + i);
-  for (; i < n; ++i) assign_rows<1>(x + i * d, d, panels, bias, n_panels, first_word, best + i, arg + i);
 }
 
 void scores_avx2(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,

@@ -1,5 +1,8 @@
-// AVX-512 rows: 12 points by 32 words in 24 registers, the argmax kept beside them; no n x k matrix is ever written.
-// Per step of t: 2 loads of the panel, 12 broadcasts, 24 fused multiply-adds.
+// AVX-512 rows: 6 points by 64 words in 24 registers; no n x k matrix is ever written. Per step of t: 4 loads of the
+// panel, 6 broadcasts, 24 fused multiply-adds. A tile nearly square asks least of the load ports, which a core shares
+// with its other hardware thread: 12 by 32 makes 14 loads. A panel stays in L1 while all points pass, and the next one
+// is fetched into L2 meanwhile.
+#include "core/matrix.h"
 #include "kmeans/kernels.h"
 
 #if defined(__x86_64__)
@@ -9,7 +12,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
-#include <cmath>
+#include <algorithm>
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
@@ -17,74 +20,63 @@
 namespace cbir::kmeans {
 namespace {
 
-constexpr int kRows = 12;
-constexpr int64_t kAhead = 24;  // steps of t that a panel is fetched from L2 before it is needed
+constexpr int kRows = 6;
+constexpr int kVectors = kPanel / 16;
 
 // Scores of R points against one panel: acc[r][h] holds words 16h .. 16h+15.
 template <int R>
 inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t d, const float* panel,
-                                                        const float* bias, __m512 (&acc)[R][2]) {
-  const __m512 b0 = _mm512_loadu_ps(bias), b1 = _mm512_loadu_ps(bias + 16);
-#pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) acc[r][0] = b0, acc[r][1] = b1;
+                                                        const float* bias, __m512 (&acc)[R][kVectors]) {
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_loadu_ps(bias + 16 * h);
+  }
   for (int64_t t = 0; t < d; ++t) {
-    const __m512 c0 = _mm512_loadu_ps(panel + t * kPanel), c1 = _mm512_loadu_ps(panel + t * kPanel + 16);
-    _mm_prefetch(panel + (t + kAhead) * kPanel, _MM_HINT_T0);
-    _mm_prefetch(panel + (t + kAhead) * kPanel + 16, _MM_HINT_T0);
-#pragma GCC unroll 12
+    __m512 c[kVectors];
+#pragma GCC unroll 4
+    for (int h = 0; h < kVectors; ++h) c[h] = _mm512_loadu_ps(panel + t * kPanel + 16 * h);
+#pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
       const __m512 v = _mm512_set1_ps(x[r * d + t]);
-      acc[r][0] = _mm512_fmadd_ps(v, c0, acc[r][0]);
-      acc[r][1] = _mm512_fmadd_ps(v, c1, acc[r][1]);
+#pragma GCC unroll 4
+      for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_fmadd_ps(v, c[h], acc[r][h]);
     }
   }
 }
 
+// The lowest of the panel's words whose score is `value`.
+inline int lowest_of(const __m512 (&score)[kVectors], float value) {
+  const __m512 v = _mm512_set1_ps(value);
+  int h = 0;
+  __mmask16 equal = _mm512_cmp_ps_mask(score[0], v, _CMP_EQ_OQ);
+  while (equal == 0 && h + 1 < kVectors) equal = _mm512_cmp_ps_mask(score[++h], v, _CMP_EQ_OQ);
+  return 16 * h + __builtin_ctz(equal);
+}
+
 template <int R>
-void assign_rows(const float* x, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                 int32_t first_word, float* best, int32_t* arg) {
-  __m512 top[R][2];
-  __m512i at[R][2];
+void assign_rows(const float* x, int64_t d, const float* panel, const float* bias, int32_t first_word, float* best,
+                 int32_t* arg) {
+  __m512 acc[R][kVectors];
+  panel_scores<R>(x, d, panel, bias, acc);
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
-    for (int h = 0; h < 2; ++h) top[r][h] = _mm512_set1_ps(-INFINITY), at[r][h] = _mm512_setzero_si512();
-  }
-  for (int64_t p = 0; p < n_panels; ++p) {
-    __m512 acc[R][2];
-    panel_scores<R>(x, d, panels + p * d * kPanel, bias + p * kPanel, acc);
-    const __m512i word = _mm512_set1_epi32(static_cast<int>(p * kPanel));
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-      for (int h = 0; h < 2; ++h) {
-        const __mmask16 larger = _mm512_cmp_ps_mask(acc[r][h], top[r][h], _CMP_GT_OQ);
-        top[r][h] = _mm512_mask_mov_ps(top[r][h], larger, acc[r][h]);
-        at[r][h] = _mm512_mask_mov_epi32(at[r][h], larger, word);
-      }
-    }
-  }
-  // Over the lanes: the largest value, and the lowest word that has it.
-  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  for (int r = 0; r < R; ++r) {
-    const float value = _mm512_reduce_max_ps(_mm512_max_ps(top[r][0], top[r][1]));
-    if (!(value > best[r])) continue;
-    const __m512 v = _mm512_set1_ps(value);
-    const __m512i none = _mm512_set1_epi32(INT32_MAX);
-    const __m512i w0 = _mm512_mask_add_epi32(none, _mm512_cmp_ps_mask(top[r][0], v, _CMP_EQ_OQ), at[r][0], lane);
-    const __m512i w1 = _mm512_mask_add_epi32(none, _mm512_cmp_ps_mask(top[r][1], v, _CMP_EQ_OQ), at[r][1],
-                                             _mm512_add_epi32(lane, _mm512_set1_epi32(16)));
-    best[r] = value;
-    arg[r] = first_word + _mm512_reduce_min_epi32(_mm512_min_epi32(w0, w1));
+    const __m512 top = _mm512_max_ps(_mm512_max_ps(acc[r][0], acc[r][1]), _mm512_max_ps(acc[r][2], acc[r][3]));
+    if (!_mm512_cmp_ps_mask(top, _mm512_set1_ps(best[r]), _CMP_GT_OQ)) continue;  // most panels: no better word
+    best[r] = _mm512_reduce_max_ps(top);
+    arg[r] = first_word + lowest_of(acc[r], best[r]);
   }
 }
 
 template <int R>
 void scores_rows(const float* x, int64_t d, const float* panels, const float* bias, int64_t n_panels, float* scores) {
   for (int64_t p = 0; p < n_panels; ++p) {
-    __m512 acc[R][2];
+    __m512 acc[R][kVectors];
     panel_scores<R>(x, d, panels + p * d * kPanel, bias + p * kPanel, acc);
-#pragma GCC unroll 12
+#pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
-      _mm512_storeu_ps(scores + (r * n_panels + p) * kPanel, acc[r][0]);
-      _mm512_storeu_ps(scores + (r * n_panels + p) * kPanel + 16, acc[r][1]);
+#pragma GCC unroll 4
+      for (int h = 0; h < kVectors; ++h) _mm512_storeu_ps(scores + (r * n_panels + p) * kPanel + 16 * h, acc[r][h]);
     }
   }
 }
@@ -92,13 +84,20 @@ void scores_rows(const float* x, int64_t d, const float* panels, const float* bi
 }  // namespace
 
 void assign_avx512(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                   int32_t first_word, float* best, int32_t* arg) {
-  int64_t i = 0;
-  for (; i + kRows <= n; i += kRows) {
-    assign_rows<kRows>(x + i * d, d, panels, bias, n_panels, first_word, best + i, arg + i);
+                   float* best, int32_t* arg) {
+  const int64_t size = d * kPanel, share = ceil_div(size * kRows, n);  // of the next panel, per block of points
+  for (int64_t p = 0; p < n_panels; ++p) {
+    const float *panel = panels + p * size, *next = panel + size, *norm = bias + p * kPanel;
+    const float* end = p + 1 < n_panels ? next + size : next;
+    const int32_t first = static_cast<int32_t>(p * kPanel);
+    int64_t i = 0;
+    for (; i + kRows <= n; i += kRows) {
+      for (const float* to = std::min(next + share, end); next < to; next += 16) _mm_prefetch(next, _MM_HINT_T1);
+      assign_rows<kRows>(x + i * d, d, panel, norm, first, best + i, arg + i);
+    }
+    for (; i + 2 <= n; i += 2) assign_rows<2>(x + i * d, d, panel, norm, first, best + i, arg + i);
+    for (; i < n; ++i) assign_rows<1>(x + i * d, d, panel, norm, first, best + i, arg + i);
   }
-  for (; i + 4 <= n; i += 4) assign_rows<4>(x + i * d, d, panels, bias, n_panels, first_word, best + i, arg + i);
-  for (; i < n; ++i) assign_rows<1>(x + i * d, d, panels, bias, n_panels, first_word, best + i, arg + i);
 }
 
 void scores_avx512(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,

@@ -15,15 +15,15 @@ void panel_scores(const float* x, int64_t d, const float* panel, const float* bi
 }  // namespace
 
 void assign_generic(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                    int32_t first_word, float* best, int32_t* arg) {
+                    float* best, int32_t* arg) {
   float acc[kPanel];
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t p = 0; p < n_panels; ++p) {
+  for (int64_t p = 0; p < n_panels; ++p) {
+    for (int64_t i = 0; i < n; ++i) {
       panel_scores(x + i * d, d, panels + p * d * kPanel, bias + p * kPanel, acc);
       for (int64_t w = 0; w < kPanel; ++w) {
         if (acc[w] > best[i]) {
           best[i] = acc[w];
-          arg[i] = first_word + static_cast<int32_t>(p * kPanel + w);
+          arg[i] = static_cast<int32_t>(p * kPanel + w);
         }
       }
     }

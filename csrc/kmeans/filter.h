@@ -31,7 +31,7 @@ struct CodeFacts {
   float length;     // |x|
 };
 
-// The words in 8 bits. Panels (n_panels, groups, 32, 4) int8: four dimensions of a word side by side, as VNNI reads
+// The words in 8 bits. Panels (n_panels, groups, 64, 4) int8: four dimensions of a word side by side, as VNNI reads
 // them.
 struct FilterWords {
   FilterWords() = default;

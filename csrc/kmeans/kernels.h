@@ -1,8 +1,8 @@
 // Kernel rows of k-means: the scores of a block of points against packed words.
 //
 // |x - c|^2 = |x|^2 - 2 (x.c - |c|^2 / 2), and |x|^2 is the same for all words: the nearest word is the one with the
-// largest score x.c - |c|^2 / 2. Words are packed in panels of 32, transposed: panels (n_panels, d, 32), bias
-// (n_panels * 32,) = -|c|^2 / 2, and -inf for the words that fill up the last panel. Panel and bias are read side by
+// largest score x.c - |c|^2 / 2. Words are packed in panels of 64, transposed: panels (n_panels, d, 64), bias
+// (n_panels * 64,) = -|c|^2 / 2, and -inf for the words that fill up the last panel. Panel and bias are read side by
 // side by every level, so a vocabulary is packed once, whatever the level.
 //
 // Accumulator: float32, starting at the bias, one term after the other in the order of t; a fused multiply-add at every
@@ -15,14 +15,14 @@
 
 namespace cbir::kmeans {
 
-inline constexpr int64_t kPanel = 32;
+inline constexpr int64_t kPanel = 64;
 
 // best, arg (n,): the best score so far and its word, replaced only by a larger score, so ties stay with the lower
 // word.
 using AssignFn = void (*)(const float* x, int64_t n, int64_t d, const float* panels, const float* bias,
-                          int64_t n_panels, int32_t first_word, float* best, int32_t* arg);
+                          int64_t n_panels, float* best, int32_t* arg);
 
-// scores (n, n_panels * 32), overwritten.
+// scores (n, n_panels * 64), overwritten.
 using ScoresFn = void (*)(const float* x, int64_t n, int64_t d, const float* panels, const float* bias,
                           int64_t n_panels, float* scores);
 
@@ -33,9 +33,9 @@ using AddRowsFn = void (*)(const float* x, int64_t d, const int32_t* rows, int64
 // `generic`.
 using DistanceFn = float (*)(const float* x, const float* c, int64_t d);
 
-void assign_generic(const float*, int64_t, int64_t, const float*, const float*, int64_t, int32_t, float*, int32_t*);
-void assign_avx2(const float*, int64_t, int64_t, const float*, const float*, int64_t, int32_t, float*, int32_t*);
-void assign_avx512(const float*, int64_t, int64_t, const float*, const float*, int64_t, int32_t, float*, int32_t*);
+void assign_generic(const float*, int64_t, int64_t, const float*, const float*, int64_t, float*, int32_t*);
+void assign_avx2(const float*, int64_t, int64_t, const float*, const float*, int64_t, float*, int32_t*);
+void assign_avx512(const float*, int64_t, int64_t, const float*, const float*, int64_t, float*, int32_t*);
 void scores_generic(const float*, int64_t, int64_t, const float*, const float*, int64_t, float*);
 void scores_avx2(const float*, int64_t, int64_t, const float*, const float*, int64_t, float*);
 void scores_avx512(const float*, int64_t, int64_t, const float*, const float*, int64_t, float*);

@@ -36,8 +36,8 @@ class Words {
 
   Matrix<const float> centroids_;
   int64_t n_panels_;
-  AlignedBuffer<float> panels_;  // (n_panels, d, 32)
-  AlignedBuffer<float> bias_;    // (n_panels * 32,)
+  AlignedBuffer<float> panels_;  // (n_panels, d, 64)
+  AlignedBuffer<float> bias_;    // (n_panels * 64,)
   FilterWords filter_;           // 8-bit twin of the panels, empty for small vocabularies
 };
 

@@ -1,5 +1,5 @@
-// Packing, and the walk over points and words that keeps both in cache: a chunk of points and a tile of words lie in L2
-// side by side, and every tile is read once per chunk.
+// Packing, and the walk over points and words that keeps both in cache: a chunk of points lies in L2, a panel of words
+// in L1 while the chunk passes, and every panel is read from memory once per chunk.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -15,8 +15,8 @@
 namespace cbir::kmeans {
 namespace {
 
-constexpr int64_t kTileBytes = 192 << 10;  // of words, and as much of points: fits an L2 of 512 KiB
-constexpr int64_t kBlock = 12;             // rows of the widest register block
+constexpr int64_t kTileBytes = 192 << 10;  // of points, with room for the panels in an L2 of 512 KiB
+constexpr int64_t kBlock = 12;             // a multiple of the rows of every register block
 constexpr int64_t kMaxChunk = 32 * kBlock;
 
 // Points per chunk: what fits the tile, whole register blocks, enough chunks to share among threads.
@@ -57,14 +57,10 @@ Words::Words(Matrix<const float> centroids)
 
 void Words::assign_plain(const float* x, int64_t n, int32_t* word_ids) const {
   const AssignFn kernel = simd::pick(kAssign);
-  const int64_t d = this->d(), tile = tile_panels(d);
   float best[kMaxChunk];
   std::fill(best, best + n, -std::numeric_limits<float>::infinity());
   std::fill(word_ids, word_ids + n, 0);
-  for (int64_t p = 0; p < n_panels_; p += tile) {
-    kernel(x, n, d, panels_.data() + p * d * kPanel, bias_.data() + p * kPanel, std::min(tile, n_panels_ - p),
-           static_cast<int32_t>(p * kPanel), best, word_ids);
-  }
+  kernel(x, n, d(), panels_.data(), bias_.data(), n_panels_, best, word_ids);
 }
 
 void Words::assign_chunk(const float* x, int64_t n, int32_t* word_ids) const {
