@@ -67,6 +67,7 @@ def environment() -> dict[str, Any]:
         else os.cpu_count() or 1,
         "simd_level": _core.simd_level(),
         "compiler": _core.compiler,
+        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE", ""),
         "versions": versions,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -13,17 +13,8 @@ avx512v multiplies in 8 bits first and may pass 100 %).
 from __future__ import annotations
 
 import argparse
-import os
 import time
 import warnings
-
-from cbir import _core
-
-# The OpenBLAS inside faiss takes a CPU that it doesn't know for a Pentium 4 ("Prescott") and is
-# then four times slower than it can be. Equal footing: it gets its AVX-512 or AVX2 kernels.
-if "avx2" in _core.simd_levels():
-    CORE = "SKYLAKEX" if "avx512" in _core.simd_levels() else "HASWELL"
-    os.environ.setdefault("OPENBLAS_CORETYPE", CORE)
 
 import faiss
 import numpy as np
@@ -32,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import schema
 from benchmarks._photos import ukbench_bags
+from cbir import _core
 from cbir.vocabulary import KMeans
 
 
@@ -110,7 +102,6 @@ def main() -> None:
             timings.append(schema.timing_row(name, s, threads=n, **more))
     print(schema.table(timings))
     config = {"points": len(x), "d": x.shape[1], "words": arguments.words, "n_iter": 10}
-    config["openblas_coretype"] = os.environ.get("OPENBLAS_CORETYPE", "")
     print(schema.write("speed_kmeans", rows + timings, config))
 
 
