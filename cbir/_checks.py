@@ -45,9 +45,10 @@ def as_matrix(
 
 def check_finite(a: NDArray[np.float32], *, who: str, name: str) -> None:
     """Refuse NaN and infinity, naming the first row that has one."""
-    # The sum is not finite where any term isn't, and costs one pass without a temporary; it may
-    # also overflow by itself, so only then are the values looked at one by one.
-    if a.size and not np.isfinite(np.sum(a, dtype=np.float64)):
+    # The sum of squares is not finite where any term isn't, and costs one pass without a temporary;
+    # it may also overflow by itself, so only then are the values looked at one by one.
+    flat = a.ravel()
+    if not np.isfinite(np.dot(flat, flat)):
         bad = ~np.isfinite(a)
         if bad.any():
             row = int(np.argwhere(bad)[0][0])

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbir import _core
-from cbir._checks import as_matrix, check_int, threads
+from cbir._checks import as_matrix, check_finite, check_int, threads
 from cbir.errors import DimensionError, FormatError, NotTrainedError, ParameterError
 
 INITS = ("k-means++", "random")
@@ -158,8 +158,13 @@ class KMeans:
         """
         who = "KMeans.predict"
         centroids = self._trained("predict")
-        x = as_matrix(x, who=who, name="x", d=centroids.shape[1])
-        word_ids: NDArray[np.int32] = self._words().assign(x, self._threads(n_threads, who))
+        x = as_matrix(x, who=who, name="x", d=centroids.shape[1], finite=False)
+        n = self._threads(n_threads, who)
+        try:
+            word_ids: NDArray[np.int32] = self._words().assign(x, n)
+        except ValueError:  # the kernel saw NaN or infinity; this says where
+            check_finite(x, who=who, name="x")
+            raise
         return word_ids
 
     def predict_nearest(

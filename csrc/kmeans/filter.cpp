@@ -36,7 +36,7 @@ FilterWords::FilterWords(Matrix<const float> centroids) {
   mean.resize(static_cast<size_t>(d));
   for (int64_t t = 0; t < d; ++t) mean[t] = static_cast<float>(sums[t] / static_cast<double>(k));
 
-  double centred_max = 0, error_max = 0, length_max = 0;
+  double mean_square = 0, centred_max = 0, error_max = 0, length_max = 0;
   std::vector<double> centred(static_cast<size_t>(d));
   for (int64_t w = 0; w < n_panels * kPanel; ++w) {
     start[w] = 0;
@@ -74,6 +74,8 @@ FilterWords::FilterWords(Matrix<const float> centroids) {
   max_centred = up(std::sqrt(centred_max));
   max_error = up(std::sqrt(error_max));
   max_length = up(std::sqrt(length_max));
+  for (float m : mean) mean_square += static_cast<double>(m) * static_cast<double>(m);
+  mean_length = up(std::sqrt(mean_square));
 }
 
 void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matrix<const float> centroids,
@@ -94,13 +96,14 @@ void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matri
 
   // gamma(m) = m u bounds m roundings; `loose` covers those in the measured norms themselves.
   const double gamma = static_cast<double>(d + 8) * kUnit, loose = 1 + 4 * gamma;
-  const double centred = words.max_centred, length = words.max_length;
+  const double centred = words.max_centred, length = words.max_length, offset = words.mean_length;
   thread_local std::vector<float> rounding;
   rounding.resize(static_cast<size_t>(n));
   for (int64_t i = 0; i < n; ++i) {
     const CodeFacts& f = facts[i];
     const double error = f.error * loose, norm = f.code_norm * loose;
-    const double plain = gamma * loose * (f.length * length + length * length / 2);
+    const double point = norm + error + offset;  // at least |x|
+    const double plain = gamma * loose * (point * length + length * length / 2);
     const double small = 8 * kUnit * ((norm + error) * centred + centred * centred);
     const double margin = 2 * (error * centred + norm * words.max_error + small + plain);
     rounding[i] = up(plain);

@@ -23,12 +23,11 @@ namespace cbir::kmeans {
 
 inline constexpr int64_t kMaxLeft = 48;  // words left per point, before the plain kernel takes over
 
-// One point after quantisation; norms are of the centred point, `length` of the point itself.
+// One point after quantisation; norms are of the centred point.
 struct CodeFacts {
   float step;       // a
   float error;      // |ex|
   float code_norm;  // |a u|
-  float length;     // |x|
 };
 
 // The words in 8 bits. Panels (n_panels, groups, 64, 4) int8: four dimensions of a word side by side, as VNNI reads
@@ -41,10 +40,10 @@ struct FilterWords {
   int64_t n_panels = 0;
   std::vector<float> mean;  // (d,)
   AlignedBuffer<int8_t> panels;
-  AlignedBuffer<int32_t> start;                          // -128 sum q: codes of points are stored as u + 128
-  AlignedBuffer<float> scale;                            // r
-  AlignedBuffer<float> bias;                             // -|c'|^2 / 2, -inf for words that fill up the last panel
-  float max_centred = 0, max_error = 0, max_length = 0;  // |c'|, |ec|, |c|
+  AlignedBuffer<int32_t> start;  // -128 sum q: codes of points are stored as u + 128
+  AlignedBuffer<float> scale;    // r
+  AlignedBuffer<float> bias;     // -|c'|^2 / 2, -inf for words that fill up the last panel
+  float max_centred = 0, max_error = 0, max_length = 0, mean_length = 0;  // |c'|, |ec|, |c|, |mean|
 };
 
 // Words still possible, per point: `count` of them in rising order, -1 where there were too many.

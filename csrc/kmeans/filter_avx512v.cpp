@@ -19,9 +19,20 @@ namespace {
 
 constexpr int kRows = 6;
 constexpr int kVectors = kPanel / 16;
+constexpr int64_t kAhead = 8;  // points that are fetched before they are needed
 constexpr int64_t kStrip = 4;  // panels that stay in L1 while all points pass: 32 KiB at d = 128
 
 using Word32 __attribute__((may_alias, aligned(1))) = int32_t;
+
+// sum(a) and sum(b), sharing the shuffles.
+inline __m128 sums_of(__m512 a, __m512 b) {
+  __m512 s = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));  // a: low half, b: high
+  s = _mm512_add_ps(s, _mm512_shuffle_f32x4(s, s, 0xB1));
+  const __m128 pair = _mm_unpacklo_ps(_mm512_castps512_ps128(s), _mm512_extractf32x4_ps(s, 2));
+  const __m128 rest = _mm_unpackhi_ps(_mm512_castps512_ps128(s), _mm512_extractf32x4_ps(s, 2));
+  const __m128 both = _mm_add_ps(pair, rest);  // a, b, a, b
+  return _mm_add_ps(both, _mm_movehl_ps(both, both));
+}
 
 void quantise(const float* x, int64_t n, int64_t d, int64_t groups, const float* mean, uint8_t* codes,
               CodeFacts* facts) {
@@ -29,12 +40,12 @@ void quantise(const float* x, int64_t n, int64_t d, int64_t groups, const float*
   for (int64_t i = 0; i < n; ++i) {
     const float* row = x + i * d;
     uint8_t* code = codes + i * groups * 4;
-    __m512 largest = _mm512_setzero_ps(), length = _mm512_setzero_ps();
+    __m512 largest = _mm512_setzero_ps();
     for (int64_t t = 0; t < d; t += 16) {
       const __mmask16 in = d - t >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (d - t)) - 1);
-      const __m512 v = _mm512_maskz_loadu_ps(in, row + t);
-      length = _mm512_fmadd_ps(v, v, length);
-      largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_sub_ps(v, _mm512_maskz_loadu_ps(in, mean + t))));
+      _mm_prefetch(row + t + kAhead * d, _MM_HINT_T0);
+      const __m512 v = _mm512_sub_ps(_mm512_maskz_loadu_ps(in, row + t), _mm512_maskz_loadu_ps(in, mean + t));
+      largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
     }
     const float peak = _mm512_reduce_max_ps(largest);
     const bool tiny = !(peak > 1e-30f);  // 127 / peak would overflow: all codes 0, and the error says so
@@ -51,10 +62,10 @@ void quantise(const float* x, int64_t n, int64_t d, int64_t groups, const float*
       norm = _mm512_fmadd_ps(back, back, norm);
       _mm512_mask_cvtepi32_storeu_epi8(code + t, out, _mm512_add_epi32(q, offset));
     }
+    const __m128 roots = _mm_sqrt_ps(sums_of(error, norm));
+    const float code_norm = _mm_cvtss_f32(_mm_shuffle_ps(roots, roots, 1));
     // The rounding of x - mean and of a u is part of the error: a few units of the point's own norm.
-    const float code_norm = std::sqrt(_mm512_reduce_add_ps(norm));
-    facts[i] = {step, std::sqrt(_mm512_reduce_add_ps(error)) + 1e-6f * code_norm, code_norm,
-                std::sqrt(_mm512_reduce_add_ps(length))};
+    facts[i] = {step, _mm_cvtss_f32(roots) + 1e-6f * code_norm, code_norm};
   }
 }
 

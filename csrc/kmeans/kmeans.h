@@ -25,6 +25,7 @@ class Words {
 
   // word_ids (x.rows,): the nearest word of each point, ties to the lower one.
   // distances (x.rows,) or null: |x - c|^2 to it, by direct differences.
+  // Throws std::invalid_argument where x holds NaN or infinity.
   void assign(Matrix<const float> x, int n_threads, int32_t* word_ids, float* distances) const;
 
   // word_ids, distances (x.rows, n_assign): the nearest words in rising order of (distance, word).

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/finite.h"
 #include "core/parallel.h"
 #include "core/topk.h"
 #include "kmeans/kernels.h"
@@ -57,6 +58,7 @@ Words::Words(Matrix<const float> centroids)
 
 void Words::assign_plain(const float* x, int64_t n, int32_t* word_ids) const {
   const AssignFn kernel = simd::pick(kAssign);
+  if (!all_finite(x, n * d())) throw std::invalid_argument("kmeans: x holds NaN or infinity");
   float best[kMaxChunk];
   std::fill(best, best + n, -std::numeric_limits<float>::infinity());
   std::fill(word_ids, word_ids + n, 0);
@@ -67,7 +69,7 @@ void Words::assign_chunk(const float* x, int64_t n, int32_t* word_ids) const {
   const FilterFn filter = simd::pick(kFilter);
   if (!filter || filter_.groups == 0) return assign_plain(x, n, word_ids);
   filter_assign(*filter(), filter_, centroids_, bias_.data(), x, n, word_ids);
-  // Points that the filter could not narrow down go through the plain kernel together.
+  // Points that the filter could not narrow down, NaN and infinity among them, go to the plain kernel together.
   int64_t rest[kMaxChunk], n_rest = 0;
   for (int64_t i = 0; i < n; ++i) {
     if (word_ids[i] < 0) rest[n_rest++] = i;
