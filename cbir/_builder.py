@@ -199,19 +199,18 @@ class Builder:
         pipeline = Pipeline(self.recipe, n_threads=self.n_threads)
         start = time.perf_counter()
 
-        def done(stage: str) -> None:
+        def step(stage: str, done: int, total: int) -> None:
             nonlocal start
-            now = time.perf_counter()
-            self.report.seconds[stage] = now - start
-            start = now
-            self.progress(stage, 1, 1)
+            self.progress(stage, done, total)
+            if done == total:
+                now = time.perf_counter()
+                self.report.seconds[stage] = now - start
+                start = now
 
-        if pipeline.is_local:
-            self.progress("vocabulary", 0, 1)
         kept = pipeline.fit_batches(
             lambda: (batch for _, batch in stored_batches(self.layout, pipeline, parts)),
             counts,
-            done=done,
+            progress=step,
         )
         with self.stage("publish"), atomic_folder(self.layout.model) as folder:
             pipeline.save(folder, {"parts": fingerprint})

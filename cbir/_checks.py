@@ -48,7 +48,9 @@ def check_finite(a: NDArray[np.float32], *, who: str, name: str) -> None:
     # The sum of squares is not finite where any term isn't, and costs one pass without a temporary;
     # it may also overflow by itself, so only then are the values looked at one by one.
     flat = a.ravel()
-    if not np.isfinite(np.dot(flat, flat)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.dot(flat, flat)
+    if not np.isfinite(squares):
         bad = ~np.isfinite(a)
         if bad.any():
             row = int(np.argwhere(bad)[0][0])

@@ -2,6 +2,7 @@
 Native kernels of cbir. Exact arrays only; use the Python classes, which check and explain.
 """
 from __future__ import annotations
+import collections.abc
 import numpy
 import numpy.typing
 import typing
@@ -53,7 +54,7 @@ def fma_peak() -> float:
     """
     Gflop/s (float32) that one core reaches at the level in use, measured now.
     """
-def kmeans_lloyd(x: numpy.typing.NDArray[numpy.float32], start: numpy.typing.NDArray[numpy.float32], n_iter: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+def kmeans_lloyd(x: numpy.typing.NDArray[numpy.float32], start: numpy.typing.NDArray[numpy.float32], n_iter: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, on_assignment: collections.abc.Callable | None = None) -> tuple:
     """
     Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.
     """

@@ -143,7 +143,7 @@ class Pipeline:
         batches: Callable[[], Iterator[Batch]],
         counts: Sequence[int],
         *,
-        done: Callable[[str], None] = lambda stage: None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     ) -> list[SparseVectors]:
         """Fit to features that come in batches, seen twice; memory stays that of one batch.
 
@@ -151,7 +151,8 @@ class Pipeline:
         ----------
         batches : gives the batches anew at each call, always the same.
         counts : descriptors in each batch.
-        done : called with "vocabulary" and "aggregation" when each is finished.
+        progress : called as ``progress(stage, done, total)`` of "vocabulary" and "aggregation";
+            done equals total when a stage is finished, and only then.
 
         Returns
         -------
@@ -175,23 +176,27 @@ class Pipeline:
                 f"descriptors; choose fewer, e.g. --set vocabulary.n_words={max(total // 10, 1)}"
             )
         sample = self._sample(batches, counts, options.n_words * options.max_points_per_word)
+        turns = options.n_iter + 2  # the choice of a start, and one assignment more than moves
+        progress("vocabulary", 0, turns)
         vocabulary = VOCABULARIES[options.name](
             **options.arguments(), seed=recipe.seed, n_threads=self.n_threads
-        ).fit(sample)
+        ).fit(sample, on_assignment=lambda n: progress("vocabulary", n, turns))
         del sample
         vocabulary.n_threads = 0  # of this run, not of the model: it must not reach the disk
         self.vocabulary = vocabulary
-        done("vocabulary")
+        progress("vocabulary", turns, turns)
         aggregation = self._new_aggregation()
-        kept = []
+        kept: list[SparseVectors] = []
         if hasattr(aggregation, "count"):
-            kept = [aggregation.count(batch, n_threads=self.n_threads) for batch in batches()]
+            for batch in batches():
+                progress("aggregation", len(kept), len(counts) + 1)
+                kept.append(aggregation.count(batch, n_threads=self.n_threads))
             aggregation.fit_counts(joined_sparse(kept, options.n_words))
         else:
             aggregation.fit(self._joined([]))
         self.aggregation = aggregation
         self._fitted = True
-        done("aggregation")
+        progress("aggregation", len(counts) + 1, len(counts) + 1)
         return kept
 
     def vectors_from_counts(self, counts: SparseVectors) -> SparseVectors:

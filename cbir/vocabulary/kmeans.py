@@ -7,22 +7,21 @@ Lloyd's algorithm (Lloyd, IEEE Trans. Inf. Theory 28, 1982) lowers the inertia, 
     move     c_j = mean of the points of word j
 
 Start: k-means++ (Arthur & Vassilvitskii, SODA 2007), exact up to 256 words; above that in batches,
-the idea
-of k-means|| (Bahmani et al., VLDB 2012). A word without points takes the point farthest from its
-centroid.
+the idea of k-means|| (Bahmani et al., VLDB 2012). A word without points takes the point farthest
+from its centroid.
 
 Cost: n * n_words * d multiply-adds a turn, and no n x n_words matrix; memory is the training
-sample, 8 bytes a
-point beside it, and the vocabulary twice. Training takes at most `max_points_per_word` points a
-word: a mean of 256 descriptors moves little when more are added.
+sample, 8 bytes a point beside it, and the vocabulary twice. Training takes at most
+`max_points_per_word` points a word: a mean of 256 descriptors moves little when more are added.
 
 Departures: batched seeding draws exactly n_words rows and so needs no second clustering
-(csrc/kmeans/seed.cpp);
-iteration stops only when no assignment changes or after n_iter turns, never by a tolerance.
+(csrc/kmeans/seed.cpp); iteration stops only when no assignment changes or after n_iter turns, never
+by a tolerance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +97,14 @@ class KMeans:
         """Width of a descriptor."""
         return int(self._trained("d").shape[1])
 
-    def fit(self, x: ArrayLike) -> KMeans:
+    def fit(self, x: ArrayLike, *, on_assignment: Callable[[int], object] | None = None) -> KMeans:
         """Learn the words from descriptors.
 
         Parameters
         ----------
         x : (n, d) float32 or float64 (cast). Not modified.
+        on_assignment : called after each of the at most n_iter + 1 assignments with how many there
+            have been; for progress bars.
 
         Returns
         -------
@@ -133,7 +134,7 @@ class KMeans:
             x = x[np.sort(rows)]
         start = self._start(x, n_words, starting, n_threads)
         try:
-            found = _core.kmeans_lloyd(x, start, n_iter, n_threads)
+            found = _core.kmeans_lloyd(x, start, n_iter, n_threads, on_assignment)
         except ValueError as error:
             raise ParameterError(f"{who}: {error}; scale x down") from None
         self.centroids_, history, self.n_repaired_ = found
@@ -152,9 +153,11 @@ class KMeans:
 
         Returns
         -------
-        word_ids : (n,) int32; ties go to the lower word. Raises NotTrainedError, DimensionError,
-            DTypeError, and
-        ParameterError for NaN or infinity.
+        word_ids : (n,) int32; ties go to the lower word.
+
+        Raises
+        ------
+        NotTrainedError, DimensionError, DTypeError, and ParameterError for NaN or infinity.
         """
         who = "KMeans.predict"
         centroids = self._trained("predict")

@@ -3,6 +3,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -60,7 +62,8 @@ class KMeansWords {
   Words words_;
 };
 
-py::tuple lloyd(const Array<float>& x, const Array<float>& start, int64_t n_iter, int n_threads) {
+py::tuple lloyd(const Array<float>& x, const Array<float>& start, int64_t n_iter, int n_threads,
+                const std::optional<py::function>& on_assignment) {
   const auto points = matrix(x, "x");
   const auto first = matrix(start, "start");
   require(first.rows >= 1 && first.cols == points.cols, "start must be (n_words, d) with the d of x");
@@ -69,10 +72,17 @@ py::tuple lloyd(const Array<float>& x, const Array<float>& start, int64_t n_iter
   py::array_t<float> centroids({first.rows, first.cols});
   const Matrix<float> out{centroids.mutable_data(), first.rows, first.cols};
   kmeans::LloydResult result;
+  std::function<void(int64_t)> told;
+  if (on_assignment) {
+    told = [&](int64_t done) {
+      py::gil_scoped_acquire acquire;
+      (*on_assignment)(done);
+    };
+  }
   {
     py::gil_scoped_release release;
     std::copy(first.data, first.data + first.rows * first.cols, out.data);
-    result = kmeans::lloyd(points, out, n_iter, n_threads);
+    result = kmeans::lloyd(points, out, n_iter, n_threads, told);
   }
   return py::make_tuple(centroids, result.inertia, result.n_repaired);
 }
@@ -94,7 +104,8 @@ void bind_kmeans(py::module_& m) {
       .def("nearest", &KMeansWords::nearest, py::arg("x").noconvert(), py::arg("n_assign"), py::arg("n_threads"),
            "Nearest words and squared distances, (n, n_assign) int32 and float32.");
   m.def("kmeans_lloyd", &lloyd, py::arg("x").noconvert(), py::arg("start").noconvert(), py::arg("n_iter"),
-        py::arg("n_threads"), "Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.");
+        py::arg("n_threads"), py::arg("on_assignment") = py::none(),
+        "Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.");
   m.def("kmeans_seed_rows", &seed_rows, py::arg("x").noconvert(), py::arg("n_words"), py::arg("seed"),
         py::arg("n_threads"), "Rows chosen by k-means++.");
 }

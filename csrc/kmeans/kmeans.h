@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/aligned.h"
@@ -49,7 +50,9 @@ struct LloydResult {
 
 // Up to n_iter times: assign, repair empty words, move each centroid to the mean of its points. Stops when no point
 // changes its word.
-LloydResult lloyd(Matrix<const float> x, Matrix<float> centroids, int64_t n_iter, int n_threads);
+// on_assignment, if not empty, is called after each assignment with how many there have been.
+LloydResult lloyd(Matrix<const float> x, Matrix<float> centroids, int64_t n_iter, int n_threads,
+                  const std::function<void(int64_t)>& on_assignment);
 
 // Rows of x (n_words,) to start from, chosen by k-means++ (see seed.cpp).
 std::vector<int64_t> seed_rows(Matrix<const float> x, int64_t n_words, uint64_t seed, int n_threads);

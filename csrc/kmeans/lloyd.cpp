@@ -80,7 +80,8 @@ double sum_in_order(const std::vector<float>& values) {
 
 }  // namespace
 
-LloydResult lloyd(Matrix<const float> x, Matrix<float> centroids, int64_t n_iter, int n_threads) {
+LloydResult lloyd(Matrix<const float> x, Matrix<float> centroids, int64_t n_iter, int n_threads,
+                  const std::function<void(int64_t)>& on_assignment) {
   if (x.rows > std::numeric_limits<int32_t>::max()) throw std::length_error("kmeans: more than 2^31 training points");
   const size_t n = static_cast<size_t>(x.rows);
   const Matrix<const float> fixed{centroids.data, centroids.rows, centroids.cols};
@@ -91,6 +92,7 @@ LloydResult lloyd(Matrix<const float> x, Matrix<float> centroids, int64_t n_iter
     before = word_ids;
     Words(fixed).assign(x, n_threads, word_ids.data(), distances.data());
     result.inertia.push_back(sum_in_order(distances));
+    if (on_assignment) on_assignment(iteration + 1);
     if (iteration == n_iter || word_ids == before) return result;
     std::vector<int64_t> counts(static_cast<size_t>(centroids.rows), 0);
     for (int32_t w : word_ids) ++counts[w];

@@ -43,6 +43,21 @@ def test_inertia_never_rises_and_is_that_of_the_centroids(init):
     assert abs(v.inertia_ - exact) <= tolerances.inertia(exact, 16)
 
 
+def test_tells_of_each_assignment():
+    x = np.random.default_rng(0).random((500, 8), dtype=np.float32)
+    told = []
+    words = KMeans(20, n_iter=4).fit(x, on_assignment=told.append)
+    assert told == list(range(1, len(words.inertia_history_) + 1))
+
+
+def test_stopped_from_outside():
+    def stop(n):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        KMeans(2, n_iter=4).fit(np.eye(4, dtype=np.float32), on_assignment=stop)
+
+
 def test_stops_when_nothing_changes():
     x = clustered(500, 4, seed=2)
     v = KMeans(5, n_iter=1000).fit(x)
