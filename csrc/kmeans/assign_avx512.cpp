@@ -32,6 +32,7 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
 #pragma GCC unroll 4
     for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_loadu_ps(bias + 16 * h);
   }
+#pragma GCC unroll 2
   for (int64_t t = 0; t < d; ++t) {
     __m512 c[kVectors];
 #pragma GCC unroll 4

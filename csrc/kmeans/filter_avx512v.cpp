@@ -87,6 +87,7 @@ void strip_scores(const uint8_t* codes, const CodeFacts* facts, int64_t groups, 
 #pragma GCC unroll 4
       for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_loadu_si512(start + p * kPanel + 16 * h);
     }
+#pragma GCC unroll 2
     for (int64_t g = 0; g < groups; ++g) {
       __m512i c[kVectors];
 #pragma GCC unroll 4
