@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/finite.h"
 #include "core/parallel.h"
 #include "core/topk.h"
 #include "kmeans/kernels.h"
@@ -58,11 +57,18 @@ Words::Words(Matrix<const float> centroids)
 
 void Words::assign_plain(const float* x, int64_t n, int32_t* word_ids) const {
   const AssignFn kernel = simd::pick(kAssign);
-  if (!all_finite(x, n * d())) throw std::invalid_argument("kmeans: x holds NaN or infinity");
   float best[kMaxChunk];
   std::fill(best, best + n, -std::numeric_limits<float>::infinity());
   std::fill(word_ids, word_ids + n, 0);
   kernel(x, n, d(), panels_.data(), bias_.data(), n_panels_, best, word_ids);
+  // A value that is NaN or infinite leaves no finite score; so may numbers whose squares overflow.
+  for (int64_t i = 0; i < n; ++i) {
+    if (std::isfinite(best[i])) continue;
+    const float* row = x + i * d();
+    if (!std::all_of(row, row + d(), [](float v) { return std::isfinite(v); })) {
+      throw std::invalid_argument("kmeans: x holds NaN or infinity");
+    }
+  }
 }
 
 void Words::assign_chunk(const float* x, int64_t n, int32_t* word_ids) const {

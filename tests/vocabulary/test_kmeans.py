@@ -144,6 +144,21 @@ def test_values_whose_squares_overflow():
         KMeans(2).fit(np.full((5, 2), 1e30, np.float32))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n_words", [3, 200])
+def test_predict_names_the_row_that_is_no_number(simd_level, n_words, value):
+    rng = np.random.default_rng(0)
+    # Words with zeros: infinity times zero is the one product that is NaN.
+    centroids = rng.integers(-1, 2, (n_words, 40)).astype(np.float32)
+    words = KMeans(n_words, init=centroids, n_iter=0).fit(centroids)
+    x = rng.normal(size=(1000, 40)).astype(np.float32)
+    for row, column in [(0, 0), (437, 39), (999, 17)]:
+        bad = x.copy()
+        bad[row, column] = value
+        with pytest.raises(ParameterError, match=f"NaN or infinity, first in row {row};"):
+            words.predict(bad)
+
+
 def test_predict_nearest():
     x = clustered(400, 12, seed=8)
     v = KMeans(25).fit(x)
