@@ -1,4 +1,4 @@
-"""Large vocabularies of real RootSIFT: seconds and memory of a whole fit, choice of a start included.
+"""Large vocabularies of real RootSIFT: seconds and memory of a whole fit, its start included.
 
     CBIR_DATA=... python -m benchmarks.speed_vocabulary
 

@@ -90,11 +90,17 @@ def speed() -> str:
     def query(threads: int) -> str:
         return f"{row('speed_query', 'whole', threads)['p50_ms']:.0f} ms" if threads == 1 else ""
 
+    def large(n_words: int) -> list[str]:
+        r = next(r for r in result("speed_vocabulary")["rows"] if r["n_words"] == n_words)
+        return ["", f"{r['median_s']:.0f} s, {r['more_mib']:.0f} MiB"]
+
     rows = [
         ["k-means, 256,000 x 128, 1,024 words", "faiss.Kmeans", "2 x", *both(kmeans("faiss"))],
         ["the same", "scikit-learn", "3 x", *both(kmeans("sklearn"))],
         ["its assignment, level `avx512`", "peak of a core", "80 %", *peak("avx512")],
         ["its assignment, level `avx512v`", "peak of a core", "80 %", *peak("avx512v")],
+        ["k-means, 525,298 x 128, 20,000 words, 3 turns", "", "", *large(20_000)],
+        ["the same, 100,000 words", "", "", *large(100_000)],
         ["`Flat`, 1,000,000 x 128, k = 100", "IndexFlatL2", "1.5 x", *both(flat("avx512v"))],
         ["the same, level `avx512`", "IndexFlatL2", "1.5 x", *both(flat("avx512"))],
         ["`InvertedFile`, 200,000 images", "SciPy columns", "5 x", *both(inverted)],
