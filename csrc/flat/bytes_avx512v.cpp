@@ -1,12 +1,12 @@
 #include "flat/bytes.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #include <cstring>
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx2,fma")
+CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx2,fma")
 
 namespace cbir {
 namespace {
@@ -97,5 +97,5 @@ void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t
 }
 
 }  // namespace cbir
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -1,10 +1,10 @@
 #include "flat/tile.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+CBIR_TARGET_BEGIN("avx2,fma")
 
 namespace cbir {
 namespace {
@@ -47,5 +47,5 @@ void flat_tile_avx2(const float* x, int64_t d, const float* offset, const float*
 }
 
 }  // namespace cbir
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

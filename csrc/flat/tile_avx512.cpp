@@ -1,10 +1,10 @@
 #include "flat/tile.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
 namespace cbir {
 
@@ -35,5 +35,5 @@ void flat_tile_avx512(const float* x, int64_t d, const float* offset, const floa
 }
 
 }  // namespace cbir
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -1,10 +1,10 @@
 #include "inverted_file/scan.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+CBIR_TARGET_BEGIN("avx2,fma")
 
 #include "inverted_file/dense.h"
 
@@ -29,5 +29,5 @@ void dense_avx2(DenseSum sum, const float* panel, const DenseWords& words, float
 }
 
 }  // namespace cbir
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -1,10 +1,10 @@
 #include "inverted_file/scan.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
 #include "inverted_file/dense.h"
 
@@ -27,5 +27,5 @@ void dense_avx512(DenseSum sum, const float* panel, const DenseWords& words, flo
 }
 
 }  // namespace cbir
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -1,12 +1,12 @@
 // AVX2 rows: 6 points by 16 words in 12 registers, the four quarters of a panel one after the other.
 #include "kmeans/kernels.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+CBIR_TARGET_BEGIN("avx2,fma")
 
 namespace cbir::kmeans {
 namespace {
@@ -109,5 +109,5 @@ float distance_avx2(const float* x, const float* c, int64_t d) {
 
 }  // namespace cbir::kmeans
 
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -4,6 +4,7 @@
 // is fetched into L2 meanwhile.
 #include "core/matrix.h"
 #include "kmeans/kernels.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 
@@ -14,8 +15,7 @@
 
 #include <algorithm>
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
 namespace cbir::kmeans {
 namespace {
@@ -146,5 +146,5 @@ float distance_avx512(const float* x, const float* c, int64_t d) {
 
 }  // namespace cbir::kmeans
 
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -1,6 +1,7 @@
 // The 8-bit filter with VNNI: 6 points by 64 words, 4 dimensions an instruction. See filter.h.
 #include "kmeans/filter.h"
 #include "kmeans/kernels.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 
@@ -11,8 +12,7 @@
 
 #include <cmath>
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma")
+CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma")
 
 namespace cbir::kmeans {
 namespace {
@@ -234,5 +234,5 @@ const FilterKernels* filter_avx512v() { return &kKernels; }
 
 }  // namespace cbir::kmeans
 
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -1,11 +1,11 @@
 #include "simd/peak.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+CBIR_TARGET_BEGIN("avx2,fma")
 
 namespace cbir::simd {
 
@@ -32,5 +32,5 @@ double peak_avx2(int64_t n) {
 
 }  // namespace cbir::simd
 
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

@@ -1,4 +1,5 @@
 #include "simd/peak.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__)
 
@@ -7,8 +8,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
-#pragma GCC push_options
-#pragma GCC target("avx512f")
+CBIR_TARGET_BEGIN("avx512f")
 
 namespace cbir::simd {
 
@@ -35,5 +35,5 @@ double peak_avx512(int64_t n) {
 
 }  // namespace cbir::simd
 
-#pragma GCC pop_options
+CBIR_TARGET_END
 #endif

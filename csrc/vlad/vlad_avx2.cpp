@@ -1,4 +1,5 @@
 #include "vlad/vlad.h"
+#include "simd/target.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -6,12 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC push_options
-#pragma GCC target("avx2")
-#elif defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#endif
+CBIR_TARGET_BEGIN("avx2")
 
 namespace cbir::vlad {
 namespace {
@@ -85,9 +81,5 @@ const Kernels kAvx2{sum_residuals, signed_sqrt, add_squares, scale};
 
 }  // namespace cbir::vlad
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC pop_options
-#elif defined(__clang__)
-#pragma clang attribute pop
-#endif
+CBIR_TARGET_END
 #endif  // x86-64
