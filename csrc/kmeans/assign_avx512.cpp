@@ -32,7 +32,7 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
 #pragma GCC unroll 4
     for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_loadu_ps(bias + 16 * h);
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int64_t t = 0; t < d; ++t) {
     __m512 c[kVectors];
 #pragma GCC unroll 4
@@ -49,10 +49,12 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
 // The lowest of the panel's words whose score is `value`.
 inline int lowest_of(const __m512 (&score)[kVectors], float value) {
   const __m512 v = _mm512_set1_ps(value);
-  int h = 0;
-  __mmask16 equal = _mm512_cmp_ps_mask(score[0], v, _CMP_EQ_OQ);
-  while (equal == 0 && h + 1 < kVectors) equal = _mm512_cmp_ps_mask(score[++h], v, _CMP_EQ_OQ);
-  return 16 * h + __builtin_ctz(equal);
+  uint64_t equal = 0;
+#pragma GCC unroll 4
+  for (int h = 0; h < kVectors; ++h) {
+    equal |= static_cast<uint64_t>(_mm512_cmp_ps_mask(score[h], v, _CMP_EQ_OQ)) << (16 * h);
+  }
+  return __builtin_ctzll(equal);
 }
 
 template <int R>
