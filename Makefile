@@ -51,6 +51,7 @@ test: $(VENV)/.dev  ## Every test
 	@if [ -n "$$CBIR_DATA" ]; then echo "real photographs: $$CBIR_DATA"; \
 	else echo "CBIR_DATA is not set: tests that need real photographs will be skipped and listed"; fi
 	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest benchmarks/micro --benchmark-disable -q
 
 lint: $(VENV)/.dev  ## Style, types, layers, spelling
 	$(PY) -m ruff check .

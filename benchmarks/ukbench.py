@@ -1,7 +1,7 @@
 """Ranking quality on UKBench: recipes in, one table and one JSON file out.
 
-    CBIR_DATA=... python -m benchmarks.ukbench bow vlad colour
-    python -m benchmarks.ukbench bow --set vocabulary.n_words=1000 --images FOLDER
+    CBIR_DATA=... python benchmarks/ukbench.py bow vlad colour
+    python benchmarks/ukbench.py bow --set vocabulary.n_words=1000 --images FOLDER
 
 Each recipe (a name or a TOML file) goes through the commands: ``cbir.build`` and ``cbir.evaluate``.
 N-S is the mean number of the object's 4 images among the first 4 answers (Nister, Stewenius, CVPR
@@ -12,9 +12,13 @@ one thread. `bytes_per_image` is what the index holds, `build_s` the whole comma
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+if not __package__:  # run as a file: its neighbours are found from the folder above
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import _commands, schema
 from benchmarks._photos import data_folder
