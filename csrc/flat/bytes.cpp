@@ -108,7 +108,8 @@ struct Scratch {
 // Codes rows [begin, end) and widens the limits by what the codes may hide.
 void code_block(const Search& s, const ByteKernels& k, const CodedQueries& queries, int64_t begin, int64_t end,
                 Scratch& scratch) {
-  float middle = 0, rest = 0, centred = 0;
+  float middle = 0, rest = 0, centred = 0, lengths2[kByteRows];
+  s.score.inner_products(s.xb.row(begin), end - begin, s.xb.cols, s.xb.row(begin), s.xb.cols, lengths2);
   for (int64_t r = 0; r < kByteRows; ++r) {
     if (begin + r >= end) {  // no row: NaN passes no comparison
       scratch.offset[r] = std::numeric_limits<float>::quiet_NaN();
@@ -117,7 +118,7 @@ void code_block(const Search& s, const ByteKernels& k, const CodedQueries& queri
     }
     ByteRow row;
     float scale;
-    row_side(s.metric, s.xb.row(begin + r), s.xb.cols, &scratch.offset[r], &scale);
+    row_side(s.metric, lengths2[r], s.xb.cols, &scratch.offset[r], &scale);
     k.code(s.xb.row(begin + r), s.xb.cols, static_cast<int>(r), scratch.codes.data(), &row);
     scratch.step[r] = scale * row.step;
     scratch.sum[r] = scale * row.sum;
@@ -160,9 +161,7 @@ bool bytes_pay(int64_t nq, int64_t d) {
 
 void search_in_bytes(const Search& s) {
   const ByteKernels& k = *kernels();
-  std::vector<QuerySide> sides;
-  sides.reserve(static_cast<size_t>(s.xq.rows));
-  for (int64_t q = 0; q < s.xq.rows; ++q) sides.emplace_back(s.metric, s.xq.row(q), s.xq.cols);
+  const std::vector<QuerySide> sides = s.sides();
   // Their codes stay in L2 (about 256 KiB) while the rows stream past.
   const int64_t group = std::clamp<int64_t>(262144 / s.xq.cols, kManyQueries, 4096);
   constexpr int64_t chunk_rows = kBlocksPerChunk * kByteRows;

@@ -25,12 +25,20 @@ constexpr int64_t kFewQueries = 6;
 constexpr int64_t kDirectRows = 4096;
 
 void search_directly(const Search& s) {
+  const int64_t d = s.xb.cols;
+  const int64_t block = std::clamp<int64_t>(4096 / d, 1, 256);  // rows that stay in L1 for all queries
   parallel_for(ceil_div(s.xb.rows, kDirectRows), s.n_threads, [&](int64_t chunk, int) {
     const int64_t end = std::min(s.xb.rows, (chunk + 1) * kDirectRows);
-    std::vector<float> worst(static_cast<size_t>(s.xq.rows));
-    for (int64_t q = 0; q < s.xq.rows; ++q) worst[q] = s.heaps.worst(q);
-    for (int64_t row = chunk * kDirectRows; row < end; ++row) {
-      for (int64_t q = 0; q < s.xq.rows; ++q) worst[q] = s.offer(q, row, worst[q]);
+    float keys[256], scratch[256];
+    for (int64_t begin = chunk * kDirectRows; begin < end; begin += block) {
+      const int64_t n = std::min(block, end - begin);
+      for (int64_t q = 0; q < s.xq.rows; ++q) {
+        flat_keys(s.score, s.metric, s.xb.row(begin), n, d, s.xq.row(q), s.lengths2[q], scratch, keys);
+        float worst = s.heaps.worst(q);
+        for (int64_t i = 0; i < n; ++i) {
+          if (keys[i] <= worst) worst = s.heaps.push(q, keys[i], s.ids[begin + i]);
+        }
+      }
     }
   });
 }
@@ -53,7 +61,9 @@ void search_block(const Search& s, int64_t begin, int64_t end, int64_t first, in
                   const std::vector<QuerySide>& sides, FlatTileFn tile) {
   const int64_t d = s.xb.cols, panels = ceil_div(n, kTileQueries), rows = ceil_div(end - begin, kTileRows) * kTileRows;
   std::vector<float> offset(static_cast<size_t>(rows), 0.0f), scale(static_cast<size_t>(rows), 0.0f);
-  for (int64_t i = 0; i < end - begin; ++i) row_side(s.metric, s.xb.row(begin + i), d, &offset[i], &scale[i]);
+  std::vector<float> lengths2(static_cast<size_t>(end - begin));
+  s.score.inner_products(s.xb.row(begin), end - begin, d, s.xb.row(begin), d, lengths2.data());
+  for (int64_t i = 0; i < end - begin; ++i) row_side(s.metric, lengths2[i], d, &offset[i], &scale[i]);
   std::vector<float> tail;  // the last rows, padded to a whole tile
   if (rows != end - begin) {
     const int64_t whole = rows - kTileRows;
@@ -86,9 +96,7 @@ void search_block(const Search& s, int64_t begin, int64_t end, int64_t first, in
 void search_in_tiles(const Search& s) {
   const int64_t d = s.xb.cols;
   const FlatTileFn tile = simd::pick(kTiles);
-  std::vector<QuerySide> sides;
-  sides.reserve(static_cast<size_t>(s.xq.rows));
-  for (int64_t q = 0; q < s.xq.rows; ++q) sides.emplace_back(s.metric, s.xq.row(q), d);
+  const std::vector<QuerySide> sides = s.sides();
   const int64_t block = std::clamp<int64_t>(32768 / d / kTileRows, 1, 85) * kTileRows;
   const int64_t group = std::clamp<int64_t>(131072 / d / kTileQueries, 4, 128) * kTileQueries;
   for (int64_t first = 0; first < s.xq.rows; first += group) {
@@ -105,7 +113,7 @@ void search_in_tiles(const Search& s) {
 void flat_search(Matrix<const float> xb, Span<const int64_t> ids, Matrix<const float> xq, FlatMetric metric, int64_t k,
                  int n_threads, float* keys, int64_t* hits) {
   FlatHeaps heaps(xq.rows, k);
-  const Search search{xb, ids, xq, metric, n_threads, heaps};
+  const Search search(xb, ids, xq, metric, n_threads, heaps);
   if (xq.rows < kFewQueries) {
     search_directly(search);
   } else if (bytes_pay(xq.rows, xb.cols)) {

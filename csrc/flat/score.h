@@ -6,52 +6,45 @@
 #include <cmath>
 #include <cstdint>
 
+#include "simd/level.h"
+
 namespace cbir {
 
 enum class FlatMetric { l2, ip, cosine };
 
-inline float sum16(float* s) {
-  for (int width = 8; width > 0; width /= 2) {
-    for (int j = 0; j < width; ++j) s[j] += s[j + width];
-  }
-  return s[0];
-}
+// For row i < n of x (n, d), y being one vector for all (y_stride 0) or a row for each (y_stride d):
+//   squared_distances   out[i] = sum_t (x[i][t] - y[i][t])^2
+//   inner_products      out[i] = sum_t x[i][t] y[i][t]
+struct ScoreKernels {
+  void (*squared_distances)(const float* x, int64_t n, int64_t d, const float* y, int64_t y_stride, float* out);
+  void (*inner_products)(const float* x, int64_t n, int64_t d, const float* y, int64_t y_stride, float* out);
+};
 
-// sum_t (x_t - y_t)^2
-inline float squared_distance(const float* x, const float* y, int64_t d) {
-  float s[16] = {};
-  int64_t t = 0;
-  for (; t + 16 <= d; t += 16) {
-    for (int j = 0; j < 16; ++j) {
-      const float difference = x[t + j] - y[t + j];
-      s[j] += difference * difference;
+extern const ScoreKernels kScoreGeneric;
+extern const ScoreKernels kScoreAvx2;    // x86-64 only
+extern const ScoreKernels kScoreAvx512;  // x86-64 only
+
+#if defined(__x86_64__)
+inline constexpr simd::Table<const ScoreKernels*> kScore{&kScoreGeneric, &kScoreAvx2, &kScoreAvx512, nullptr};
+#else
+inline constexpr simd::Table<const ScoreKernels*> kScore{&kScoreGeneric, nullptr, nullptr, nullptr};
+#endif
+
+// Keys of the rows of x (n, d) for one query, smaller is better; `length2` is |q|^2, `scratch` (n,). A vector without
+// length has cosine 0 with everything.
+inline void flat_keys(const ScoreKernels& score, FlatMetric metric, const float* x, int64_t n, int64_t d,
+                      const float* q, float length2, float* scratch, float* keys) {
+  if (metric == FlatMetric::l2) return score.squared_distances(x, n, d, q, 0, keys);
+  score.inner_products(x, n, d, q, 0, keys);
+  if (metric == FlatMetric::cosine) score.inner_products(x, n, d, x, d, scratch);
+  for (int64_t i = 0; i < n; ++i) {
+    if (metric == FlatMetric::ip) {
+      keys[i] = -keys[i];
+    } else {
+      const double lengths = static_cast<double>(scratch[i]) * static_cast<double>(length2);
+      keys[i] = lengths > 0 ? static_cast<float>(-(keys[i] / std::sqrt(lengths))) : 0.0f;
     }
   }
-  for (int j = 0; t + j < d; ++j) {
-    const float difference = x[t + j] - y[t + j];
-    s[j] += difference * difference;
-  }
-  return sum16(s);
-}
-
-// sum_t x_t y_t
-inline float inner_product(const float* x, const float* y, int64_t d) {
-  float s[16] = {};
-  int64_t t = 0;
-  for (; t + 16 <= d; t += 16) {
-    for (int j = 0; j < 16; ++j) s[j] += x[t + j] * y[t + j];
-  }
-  for (int j = 0; t + j < d; ++j) s[j] += x[t + j] * y[t + j];
-  return sum16(s);
-}
-
-// Smaller is better. A vector without length has cosine 0 with everything.
-inline float flat_key(FlatMetric metric, const float* x, const float* q, int64_t d) {
-  if (metric == FlatMetric::l2) return squared_distance(x, q, d);
-  const float dot = inner_product(x, q, d);
-  if (metric == FlatMetric::ip) return -dot;
-  const double lengths = static_cast<double>(inner_product(x, x, d)) * static_cast<double>(inner_product(q, q, d));
-  return lengths > 0 ? static_cast<float>(-(dot / std::sqrt(lengths))) : 0.0f;
 }
 
 }  // namespace cbir

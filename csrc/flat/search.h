@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "core/matrix.h"
 #include "flat/collect.h"
@@ -39,8 +40,8 @@ struct QuerySide {
   FlatMetric metric;
   double e, length2, length;
 
-  QuerySide(FlatMetric m, const float* q, int64_t d) : metric(m), e(rounding(d)) {
-    length2 = inner_product(q, q, d);
+  QuerySide(FlatMetric m, float squared_length, int64_t d) : metric(m), e(rounding(d)) {
+    length2 = squared_length;
     length = std::sqrt(length2);
   }
   double factor() const { return metric == FlatMetric::l2 ? -2.0 : length > 0 ? -1.0 / length : 0.0; }
@@ -53,8 +54,9 @@ struct QuerySide {
   }
 };
 
-inline void row_side(FlatMetric metric, const float* x, int64_t d, float* offset, float* scale) {
-  const double e = rounding(d), length2 = inner_product(x, x, d), length = std::sqrt(length2);
+// Of a row with squared length `squared_length`.
+inline void row_side(FlatMetric metric, float squared_length, int64_t d, float* offset, float* scale) {
+  const double e = rounding(d), length2 = squared_length, length = std::sqrt(length2);
   *scale = 1;
   if (metric == FlatMetric::l2) {
     *offset = static_cast<float>(length2 * (1 - 8 * e));
@@ -73,9 +75,32 @@ struct Search {
   FlatMetric metric;
   int n_threads;
   FlatHeaps& heaps;
+  const ScoreKernels& score;
+  std::vector<float> lengths2;  // (xq.rows,): |q|^2
+
+  Search(Matrix<const float> xb_, Span<const int64_t> ids_, Matrix<const float> xq_, FlatMetric metric_, int threads,
+         FlatHeaps& heaps_)
+      : xb(xb_),
+        ids(ids_),
+        xq(xq_),
+        metric(metric_),
+        n_threads(threads),
+        heaps(heaps_),
+        score(*simd::pick(kScore)),
+        lengths2(static_cast<size_t>(xq_.rows)) {
+    score.inner_products(xq.data, xq.rows, xq.cols, xq.data, xq.cols, lengths2.data());
+  }
+
+  std::vector<QuerySide> sides() const {
+    std::vector<QuerySide> all;
+    all.reserve(lengths2.size());
+    for (float length2 : lengths2) all.emplace_back(metric, length2, xq.cols);
+    return all;
+  }
 
   float offer(int64_t q, int64_t row, float worst) const {
-    const float key = flat_key(metric, xb.row(row), xq.row(q), xb.cols);
+    float key, scratch;
+    flat_keys(score, metric, xb.row(row), 1, xb.cols, xq.row(q), lengths2[q], &scratch, &key);
     return key <= worst ? heaps.push(q, key, ids[row]) : worst;
   }
 };
