@@ -75,10 +75,13 @@ def speed() -> str:
     def flat(level: str) -> Callable[[int], str]:
         return lambda n: f"{row('speed_flat', f'cbir {level}', n)['speedup']:.1f} x"
 
-    def inverted(threads: int) -> str:
-        r = row("speed_inverted_file", "cbir", threads)
-        rate = r["postings_per_s_per_core"] / 1e9
-        return f"{r['speedup']:.1f} x, {rate:.1f} G postings/s per core"
+    def inverted(case: str) -> Callable[[int], str]:
+        def measured(threads: int) -> str:
+            r = row("speed_inverted_file", case, threads)
+            rate, share = r["postings_per_s_per_core"] / 1e9, r["share_of_copy_bandwidth"]
+            return f"{r['speedup']:.1f} x, {rate:.1f} G postings/s a core ({100 * share:.0f} %)"
+
+        return measured
 
     def build(threads: int) -> str:
         r = row("speed_build", "build", threads)
@@ -103,7 +106,8 @@ def speed() -> str:
         ["the same, 100,000 words", "", "", *large(100_000)],
         ["`Flat`, 1,000,000 x 128, k = 100", "IndexFlatL2", "1.5 x", *both(flat("avx512v"))],
         ["the same, level `avx512`", "IndexFlatL2", "1.5 x", *both(flat("avx512"))],
-        ["`InvertedFile`, 200,000 images", "SciPy columns", "5 x", *both(inverted)],
+        ["`InvertedFile`, 200,000 images", "SciPy columns", "5 x", *both(inverted("cbir"))],
+        ["the same, one query a call", "SciPy columns", "", *both(inverted("cbir one by one"))],
         ["build of ukbench1000, 20,000 words", "", "120 s, 2 GiB", *both(build)],
         ["`VLAD`, 1,000 images", "NumPy, all at once", "10 x", *both(vlad("transform batch"))],
         ["the same", "NumPy, image by image", "", *both(vlad("transform twin"))],
