@@ -2,8 +2,8 @@
 
 python -m benchmarks.speed_inverted_file [n_images] [repeats]
 
-50 queries: in one batch (``cbir``), and one call for each (``cbir one by one``), where the words that
-most images have must come from memory for every query anew.
+50 queries: in one batch (``cbir``), and one call for each (``cbir one by one``), where the words
+that most images have must come from memory for every query anew.
 """
 
 import sys

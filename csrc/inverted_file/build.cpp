@@ -1,6 +1,7 @@
-// Making a block: a counting sort of its entries by word, which keeps the images of a word in order. The entries of
-// dense words go to their panels instead.
+// Making a block: a counting sort of its entries by word, which keeps the images of a word in order. The weights of
+// dense words go to a place of their own.
 #include <algorithm>
+#include <bitset>
 #include <cmath>
 #include <utility>
 
@@ -17,23 +18,39 @@ double length_of(const float* weights, int64_t n) {
 }
 
 // Turns the counts in offsets[w + 1] into offsets, and sets dense words apart: gives each word's place among the dense
-// words, or -1.
-std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words) {
+// words, or -1. `next` gets where the first weight of each dense word goes.
+std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words, std::vector<uint32_t>& next) {
   std::vector<int32_t> place(static_cast<size_t>(n_words), -1);
   const int64_t padded = block.panels() * PostingBlock::kPanel;
+  uint32_t dense = 0;
   for (int64_t w = 0; w < n_words; ++w) {
     if (block.offsets[w + 1] * PostingBlock::kDenseShare >= padded) {
       place[w] = static_cast<int32_t>(block.n_dense());
       block.dense_words.push_back(static_cast<int32_t>(w));
+      next.push_back(dense);
+      dense += block.offsets[w + 1];
       block.offsets[w + 1] = 0;
     }
     block.offsets[w + 1] += block.offsets[w];
   }
   block.images = AlignedBuffer<uint16_t>(block.offsets[n_words]);
   block.weights = AlignedBuffer<float>(block.offsets[n_words]);
-  block.dense = AlignedBuffer<float>(checked_mul(block.n_dense(), padded));
+  block.dense = AlignedBuffer<float>(dense + 16);
   std::fill(block.dense.data(), block.dense.data() + block.dense.size(), 0.0f);
+  const int64_t n_masks = checked_mul(block.n_dense(), block.panels());
+  block.masks = AlignedBuffer<uint64_t>(n_masks);
+  block.begins = AlignedBuffer<uint32_t>(n_masks);
+  std::fill(block.masks.data(), block.masks.data() + n_masks, uint64_t{0});
   return place;
+}
+
+// Where the weights of each panel begin, from the masks.
+void set_begins(PostingBlock& block) {
+  uint32_t begin = 0;  // words lie one after the other, and so do their panels
+  for (int64_t i = 0; i < block.masks.size(); ++i) {
+    block.begins[i] = begin;
+    begin += static_cast<uint32_t>(std::bitset<64>(block.masks[i]).count());
+  }
 }
 
 std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, int64_t end, int64_t n_words,
@@ -45,7 +62,8 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
   if (metric == SparseMetric::l1) block->start.assign(PostingBlock::kRows, 0.0f);
 
   for (int64_t i = first; i < first + nnz; ++i) ++block->offsets[all.word_ids[i] + 1];
-  const std::vector<int32_t> place = lay_out(*block, n_words);
+  std::vector<uint32_t> next_dense;
+  const std::vector<int32_t> place = lay_out(*block, n_words, next_dense);
   std::vector<uint32_t> next(block->offsets.begin(), block->offsets.end() - 1);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t from = all.offsets[row], to = all.offsets[row + 1];
@@ -60,7 +78,8 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
       sum += std::fabs(all.weights[i]);
       if (place[w] >= 0) {
         const int64_t panel = (row - begin) / PostingBlock::kPanel, in_panel = (row - begin) % PostingBlock::kPanel;
-        block->dense[(panel * block->n_dense() + place[w]) * PostingBlock::kPanel + in_panel] = weight;
+        block->masks[place[w] * block->panels() + panel] |= uint64_t{1} << in_panel;
+        block->dense[next_dense[place[w]]++] = weight;
       } else {
         const uint32_t at = next[w]++;
         block->images[at] = static_cast<uint16_t>(row - begin);
@@ -69,6 +88,7 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
     }
     if (metric == SparseMetric::l1) block->start[row - begin] = static_cast<float>(sum);
   }
+  set_begins(*block);
   return block;
 }
 
@@ -78,6 +98,7 @@ int64_t PostingBlock::nbytes() const {
   return static_cast<int64_t>(offsets.size() * sizeof(uint32_t) + start.size() * sizeof(float) +
                               dense_words.size() * sizeof(int32_t)) +
          dense.size() * static_cast<int64_t>(sizeof(float)) +
+         masks.size() * static_cast<int64_t>(sizeof(uint64_t) + sizeof(uint32_t)) +
          images.size() * static_cast<int64_t>(sizeof(uint16_t) + sizeof(float));
 }
 

@@ -29,8 +29,25 @@ constexpr simd::Table<DenseFn> kDense{dense_generic,
 #endif
 };
 
+constexpr simd::Table<ExpandFn> kExpand{expand_generic,
+#if defined(__x86_64__)
+                                        nullptr, expand_avx512, nullptr
+#else
+                                        nullptr, nullptr, nullptr
+#endif
+};
+
+constexpr simd::Table<DenseWordFn> kDenseWord{dense_word_generic,
+#if defined(__x86_64__)
+                                              nullptr, dense_word_avx512, nullptr
+#else
+                                              nullptr, nullptr, nullptr
+#endif
+};
+
 // One block and up to kGroup queries are one item of work: dense words come from memory once for all of them.
 constexpr int64_t kGroup = 32;
+constexpr int64_t kFewQueries = 4;  // of a group: fewer are not worth laying the dense words out
 constexpr int64_t kStride = PostingBlock::kRows + PostingBlock::kPanel;  // between queries' keys: not one cache set
 
 struct Term {
@@ -91,17 +108,18 @@ void start_keys(const PostingBlock& block, float start, float* key) {
   for (size_t i = 0; i < block.start.size(); ++i) key[i] += block.start[i];
 }
 
-// Some queries of a group beside the dense words of a block that any of them has.
+// Some queries of a group beside the dense words that any query of the group has.
 struct DenseBatch {
-  std::vector<int32_t> at;
+  std::vector<int32_t> at;     // among those words
   std::vector<float> weights;  // (at.size(), n)
   int64_t first, n;            // queries
 
-  DenseBatch(const PostingBlock& block, const std::vector<Query>& group, int64_t first_, int64_t n_)
+  DenseBatch(const PostingBlock& block, const std::vector<int32_t>& used, const std::vector<Query>& group,
+             int64_t first_, int64_t n_)
       : first(first_), n(n_) {
     size_t next[kDenseQueries] = {};
-    for (int64_t place = 0; place < block.n_dense(); ++place) {
-      const int32_t word = block.dense_words[place];
+    for (size_t i = 0; i < used.size(); ++i) {
+      const int32_t word = block.dense_words[used[i]];
       float weight[kDenseQueries];
       bool any = false;
       for (int64_t r = 0; r < n; ++r) {
@@ -112,30 +130,73 @@ struct DenseBatch {
         any |= has;
       }
       if (!any) continue;
-      at.push_back(static_cast<int32_t>(place));
+      at.push_back(static_cast<int32_t>(i));
       weights.insert(weights.end(), weight, weight + n);
     }
   }
 };
 
-void add_dense_words(SparseMetric metric, const PostingBlock& block, const std::vector<Query>& group, DenseFn dense,
-                     float* keys) {
-  const DenseSum sum = metric == SparseMetric::l1                       ? DenseSum::l1
-                       : metric == SparseMetric::histogram_intersection ? DenseSum::intersection
-                                                                        : DenseSum::ip;
+// Calls each(place, weight) for the dense words of a query, rising.
+template <class Each>
+void for_dense_words(const PostingBlock& block, const Query& query, Each each) {
+  size_t place = 0;
+  for (const Term& term : query.terms) {
+    while (place < block.dense_words.size() && block.dense_words[place] < term.word) ++place;
+    if (place == block.dense_words.size()) return;
+    if (block.dense_words[place] == term.word) each(static_cast<int64_t>(place), term.weight);
+  }
+}
+
+// Places of the dense words that any query of the group has, rising.
+std::vector<int32_t> used_places(const PostingBlock& block, const std::vector<Query>& group) {
+  std::vector<char> has(block.dense_words.size(), 0);
+  for (const Query& query : group) {
+    for_dense_words(block, query, [&](int64_t place, float) { has[place] = 1; });
+  }
+  std::vector<int32_t> used;
+  for (size_t place = 0; place < has.size(); ++place) {
+    if (has[place]) used.push_back(static_cast<int32_t>(place));
+  }
+  return used;
+}
+
+// A panel is laid out and stays in L1 or L2 for all queries of the group.
+void multiply_dense_words(DenseSum sum, const PostingBlock& block, const std::vector<Query>& group, float* keys) {
+  const DenseFn dense = simd::pick(kDense);
+  const ExpandFn expand = simd::pick(kExpand);
+  const std::vector<int32_t> used = used_places(block, group);
   const int64_t n = static_cast<int64_t>(group.size()), n_batches = ceil_div(n, kDenseQueries);
   std::vector<DenseBatch> batches;
   for (int64_t i = 0; i < n_batches; ++i) {
     const int64_t first = n * i / n_batches;
-    batches.emplace_back(block, group, first, n * (i + 1) / n_batches - first);
+    batches.emplace_back(block, used, group, first, n * (i + 1) / n_batches - first);
   }
-  for (int64_t p = 0; p < block.panels(); ++p) {  // a panel stays in L2 for all batches
-    const float* panel = block.dense.data() + p * block.n_dense() * PostingBlock::kPanel;
+  AlignedBuffer<float> panel(checked_mul(static_cast<int64_t>(used.size()), PostingBlock::kPanel));
+  for (int64_t p = 0; p < block.panels(); ++p) {
+    for (size_t i = 0; i < used.size(); ++i) {
+      const int64_t at = used[i] * block.panels() + p;
+      expand(block.masks[at], block.dense.data() + block.begins[at], panel.data() + i * PostingBlock::kPanel);
+    }
     for (const DenseBatch& batch : batches) {
       const DenseWords words{batch.at.data(), batch.weights.data(), static_cast<int64_t>(batch.at.size()),
                              static_cast<int>(batch.n)};
-      dense(sum, panel, words, keys + batch.first * kStride + p * PostingBlock::kPanel, kStride);
+      dense(sum, panel.data(), words, keys + batch.first * kStride + p * PostingBlock::kPanel, kStride);
     }
+  }
+}
+
+void add_dense_words(SparseMetric metric, const PostingBlock& block, const std::vector<Query>& group, float* keys) {
+  const DenseSum sum = metric == SparseMetric::l1                       ? DenseSum::l1
+                       : metric == SparseMetric::histogram_intersection ? DenseSum::intersection
+                                                                        : DenseSum::ip;
+  if (static_cast<int64_t>(group.size()) >= kFewQueries) return multiply_dense_words(sum, block, group, keys);
+  const DenseWordFn add = simd::pick(kDenseWord);
+  for (size_t q = 0; q < group.size(); ++q) {
+    for_dense_words(block, group[q], [&](int64_t place, float weight) {
+      const int64_t at = place * block.panels();
+      add(sum, block.masks.data() + at, block.dense.data() + block.begins[at], block.panels(), weight,
+          keys + static_cast<int64_t>(q) * kStride);
+    });
   }
 }
 
@@ -252,7 +313,6 @@ double sparse_key(SparseMetric metric, const int32_t* xw, const float* x, int64_
 void InvertedFile::search(const SparseRows& all, Span<const int64_t> ids, const SparseRows& queries, int64_t k,
                           int n_threads, float* keys, int64_t* hits) const {
   const ScanFn scan = simd::pick(kScans);
-  const DenseFn dense = simd::pick(kDense);
   const int64_t n_blocks = static_cast<int64_t>(blocks_.size()), n_groups = ceil_div(queries.rows, kGroup);
   std::vector<QueryTop> tops(static_cast<size_t>(queries.rows));
   for (auto& top : tops) top.reset(k);
@@ -272,7 +332,7 @@ void InvertedFile::search(const SparseRows& all, Span<const int64_t> ids, const 
       group.push_back(query_of(metric_, queries, q));
       start_keys(block, group.back().start, keys_here + (q - first) * kStride);
     }
-    add_dense_words(metric_, block, group, dense, keys_here);
+    add_dense_words(metric_, block, group, keys_here);
     for (int64_t q = first; q < last; ++q) {
       float* key = keys_here + (q - first) * kStride;
       add_words(metric_, block, group[q - first].terms, key);

@@ -1,20 +1,21 @@
 // Inverted file over sparse rows: postings by word, scored term at a time.
 //
 // Images are cut into blocks of 8,192, so that a query's running scores of a block (32 KiB) stay in L1. A word that at
-// least an eighth of the block's images have is dense: it lies as one float per image, and a group of up to 32 queries
-// is multiplied with all dense words at once, as a small matrix product with its sums in registers (scan.h). The other
-// words are postings by (word, image): image as 16 bits, weight as a float, and a table of n_words + 1 offsets; for
-// each of the query's words, one after the other, they are added to the scores:
+// least an eighth of the block's images have is dense: its weights lie one after the other, beside one bit per image
+// that says whose they are, and 16 images are added at a time. A group of queries has them laid out as one float per
+// image, panel by panel, and multiplies all dense words with all queries at once, as a small matrix product with its
+// sums in registers (scan.h). The other words are postings by (word, image): image as 16 bits, weight as a float, and a
+// table of n_words + 1 offsets; for each of the query's words, one after the other, they are added to the scores:
 //
 //   ip, cosine               score += q_w x_w               (cosine: rows and query are brought to length 1 before)
 //   histogram_intersection   score += min(q_w, x_w)
 //   l1                       score += |q_w - x_w| - |q_w| - |x_w|,   from |q|_1 + |x|_1 at the start
 //
 // Cost: one multiply-add and 6 bytes read per posting of a query word; for a dense word one per image, 16 at a time
-// with AVX-512, and 4 bytes per image once for the group. Memory: 6 bytes per posting of the other words, 32 KiB per
-// dense word and 4 (n_words + 1) bytes per block. The order of additions is: dense words rising, then the others
-// rising, each a product and a subtraction. Weight 0 of a query that lacks a dense word of its group changes no bit; so
-// scores depend on neither the threads, nor the SIMD level, nor the other queries of the batch.
+// with AVX-512, and little more than 4 bytes read per posting, once for the group. Memory: 4 bytes per posting of a
+// dense word, 6 of the others, and 4 (n_words + 1) bytes per block. The order of additions is: dense words rising, then
+// the others rising, each a product and a subtraction. Weight 0 of a query that lacks a dense word of its group changes
+// no bit; so scores depend on neither the threads, nor the SIMD level, nor the other queries of the batch.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,7 @@ struct SparseRows {
 // Dense words and postings of up to kRows rows.
 struct PostingBlock {
   static constexpr int64_t kRows = 8192;
-  static constexpr int64_t kPanel = 64;      // rows of one panel of dense words
+  static constexpr int64_t kPanel = 64;      // rows of one panel of dense words: the bits of a mask
   static constexpr int64_t kDenseShare = 8;  // dense: at least 1 / kDenseShare of the rows
 
   int64_t rows = 0;
@@ -48,7 +49,9 @@ struct PostingBlock {
   AlignedBuffer<float> weights;      // (postings,)
   std::vector<float> start;          // (kRows,): |x|_1 for l1, empty otherwise; 0 past `rows`
   std::vector<int32_t> dense_words;  // rising
-  AlignedBuffer<float> dense;        // (panels, dense_words.size(), kPanel), 0 where the image lacks the word
+  AlignedBuffer<uint64_t> masks;     // (dense_words.size(), panels): the images of the panel that have the word
+  AlignedBuffer<uint32_t> begins;    // as masks: where the weights of these images begin
+  AlignedBuffer<float> dense;        // weights of dense words by (word, image), and 16 more to read over the end
 
   int64_t panels() const { return ceil_div(rows, kPanel); }
   int64_t n_dense() const { return static_cast<int64_t>(dense_words.size()); }
