@@ -21,106 +21,157 @@ float up(double value) { return static_cast<float>(value * (1 + 1e-6)); }
 FilterWords::FilterWords(Matrix<const float> centroids) {
   const int64_t k = centroids.rows, d = centroids.cols;
   if (k < kLeastWords || d < kLeastDims || d > kMostDims) return;
-  groups = ceil_div(d, 4);
-  n_panels = ceil_div(k, kPanel);
-  panels = AlignedBuffer<int8_t>(checked_mul(n_panels * kPanel, groups * 4));
-  start = AlignedBuffer<int32_t>(n_panels * kPanel);
-  scale = AlignedBuffer<float>(n_panels * kPanel);
-  bias = AlignedBuffer<float>(n_panels * kPanel);
-  std::fill_n(panels.data(), panels.size(), static_cast<int8_t>(0));
-
+  mean = AlignedBuffer<float>(d);
   std::vector<double> sums(static_cast<size_t>(d), 0.0);
   for (int64_t w = 0; w < k; ++w) {
     for (int64_t t = 0; t < d; ++t) sums[t] += static_cast<double>(centroids.row(w)[t]);
   }
-  mean.resize(static_cast<size_t>(d));
-  for (int64_t t = 0; t < d; ++t) mean[t] = static_cast<float>(sums[t] / static_cast<double>(k));
-
-  double mean_square = 0, centred_max = 0, error_max = 0, length_max = 0;
-  std::vector<double> centred(static_cast<size_t>(d));
-  for (int64_t w = 0; w < n_panels * kPanel; ++w) {
-    start[w] = 0;
-    scale[w] = 0;
-    bias[w] = -std::numeric_limits<float>::infinity();
-    if (w >= k) continue;
-    const float* c = centroids.row(w);
-    double norm = 0, length = 0, largest = 0, error = 0;
+  double mean_square = 0, largest = 0;
+  for (int64_t t = 0; t < d; ++t) {
+    mean[t] = static_cast<float>(sums[t] / static_cast<double>(k));
+    mean_square += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
+  }
+  for (int64_t w = 0; w < k; ++w) {
     for (int64_t t = 0; t < d; ++t) {
-      centred[t] = static_cast<double>(c[t]) - static_cast<double>(mean[t]);
-      norm += centred[t] * centred[t];
-      length += static_cast<double>(c[t]) * c[t];
-      largest = std::max(largest, std::abs(centred[t]));
+      largest = std::max(largest, std::abs(static_cast<double>(centroids.row(w)[t]) - static_cast<double>(mean[t])));
     }
-    const float step = static_cast<float>(largest / 127);
-    const double inverse = step > 0 ? 1 / static_cast<double>(step) : 0;
+  }
+  const double step = largest / 127, inverse = 1 / step;
+  if (!(inverse < 1e30)) return;  // all words the same
+
+  groups = ceil_div(d, 4);
+  n_panels = ceil_div(k, kPanel);
+  panels = AlignedBuffer<int8_t>(checked_mul(n_panels * kPanel, groups * 4));
+  bias = AlignedBuffer<float>(n_panels * kPanel);
+  start = AlignedBuffer<float>(n_panels * kPanel);
+  std::fill_n(panels.data(), panels.size(), static_cast<int8_t>(0));
+  std::fill_n(bias.data(), bias.size(), -std::numeric_limits<float>::infinity());
+  std::fill_n(start.data(), start.size(), 0.0f);
+  double centred_max = 0, error_max = 0, length_max = 0;
+  for (int64_t w = 0; w < k; ++w) {
+    const float* c = centroids.row(w);
     int8_t* panel = panels.data() + (w / kPanel) * groups * kPanel * 4 + (w % kPanel) * 4;
+    double norm = 0, length = 0, error = 0;
     int32_t sum = 0;
     for (int64_t t = 0; t < d; ++t) {
-      // Half away from zero, without a call; a step rounded down could give 128.
-      const double exact = centred[t] * inverse;
-      const int code = std::clamp(static_cast<int>(exact + (exact < 0 ? -0.5 : 0.5)), -127, 127);
+      const double centred = static_cast<double>(c[t]) - static_cast<double>(mean[t]), exact = centred * inverse;
+      const int code = static_cast<int>(exact + (exact < 0 ? -0.5 : 0.5));  // half away from zero, without a call
       panel[(t / 4) * kPanel * 4 + t % 4] = static_cast<int8_t>(code);
       sum += code;
-      const double missed = centred[t] - code * static_cast<double>(step);
-      error += missed * missed;
+      norm += centred * centred;
+      length += static_cast<double>(c[t]) * c[t];
+      error += (centred - code * step) * (centred - code * step);
     }
-    start[w] = -128 * sum;
-    scale[w] = step;
     bias[w] = static_cast<float>(-norm / 2);
+    start[w] = -128.0f * static_cast<float>(sum);
     centred_max = std::max(centred_max, norm);
     error_max = std::max(error_max, error);
     length_max = std::max(length_max, length);
   }
-  max_centred = up(std::sqrt(centred_max));
-  max_error = up(std::sqrt(error_max));
-  max_length = up(std::sqrt(length_max));
-  for (float m : mean) mean_square += static_cast<double>(m) * static_cast<double>(m);
-  mean_length = up(std::sqrt(mean_square));
+  const double max_bias = centred_max / 2, max_start = 128.0 * 127.0 * static_cast<double>(d);
+  inverse_step = static_cast<float>(inverse);
+  least_step = up(max_bias * inverse / (1 << 28));
+
+  // gamma(m) = m u bounds m roundings; `loose` covers those in the measured norms themselves. A float32 score is off by
+  // no more than gamma (|x| |c| + |c|^2 / 2), and |x| <= |x'| + |mean|.
+  const double gamma = static_cast<double>(d + 8) * kUnit, loose = 1 + 4 * gamma;
+  const double word = std::sqrt(length_max), offset = std::sqrt(mean_square);
+  rounding_slope = up(gamma * loose * word);
+  rounding_offset = up(gamma * loose * (offset * word + length_max / 2));
+  // Two words may each be off. The integer bias is off by its rounding and by some roundings of what it is made of.
+  per_error = up(2 * loose * (std::sqrt(centred_max) + static_cast<double>(rounding_slope)));
+  per_norm = up(2 * loose * (std::sqrt(error_max) + static_cast<double>(rounding_slope)));
+  per_unit = up(2 * loose * static_cast<double>(rounding_offset) + 16 * kUnit * max_bias);
+  per_point = up(3 + 16 * kUnit * max_start);
 }
+
+void Narrowed::reset(int64_t n, int64_t groups) {
+  codes.resize(static_cast<size_t>(n * groups * 4));
+  units.resize(static_cast<size_t>(n));
+  length.resize(static_cast<size_t>(n));
+  margin.resize(static_cast<size_t>(n));
+  best.assign(static_cast<size_t>(n), std::numeric_limits<int32_t>::min());
+  count.assign(static_cast<size_t>(n), 0);
+  candidates.resize(static_cast<size_t>(n * kMaxLeft));
+}
+
+namespace {
+
+// The plain kernel's score, addition by addition.
+float score_in_order(const float* x, const float* c, float bias, int64_t d) {
+  float score = bias;
+  for (int64_t t = 0; t < d; ++t) score = std::fma(x[t], c[t], score);
+  return score;
+}
+
+// Which of `count` words the plain kernel would choose. Their scores and those of the plain kernel are off by at most
+// `rounding` each.
+int32_t choose(const Pair* pairs, const float* scores, int64_t count, float rounding, const float* x,
+               Matrix<const float> centroids, const float* bias) {
+  float highest = scores[0], second = -std::numeric_limits<float>::infinity();
+  int32_t word = pairs[0].word;
+  for (int64_t j = 1; j < count; ++j) {
+    word = scores[j] > highest ? pairs[j].word : word;
+    second = std::max(second, std::min(highest, scores[j]));
+    highest = std::max(highest, scores[j]);
+  }
+  const float near = highest - 4.001f * rounding;
+  if (second < near) return word;
+  float best = -std::numeric_limits<float>::infinity();
+  for (int64_t j = 0; j < count; ++j) {
+    if (!(scores[j] >= near)) continue;
+    const int32_t w = pairs[j].word;
+    const float exact = score_in_order(x, centroids.row(w), bias[w], centroids.cols);
+    if (exact > best) best = exact, word = w;
+  }
+  return word;
+}
+
+}  // namespace
 
 void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matrix<const float> centroids,
                    const float* bias, const float* x, int64_t n, int32_t* word_ids) {
   const int64_t d = centroids.cols;
-  // Kept from chunk to chunk: fresh pages for each would cost as much as the scan.
-  thread_local std::vector<uint8_t> codes;
-  thread_local std::vector<CodeFacts> facts;
-  thread_local Left left;
-  codes.resize(static_cast<size_t>(n * words.groups * 4));
-  facts.resize(static_cast<size_t>(n));
-  left.best.assign(static_cast<size_t>(n), -std::numeric_limits<float>::infinity());
-  left.margin.resize(static_cast<size_t>(n));
-  left.count.assign(static_cast<size_t>(n), 0);
-  left.words.resize(static_cast<size_t>(n * kMaxLeft));
-  left.scores.resize(static_cast<size_t>(n * kMaxLeft));
-  kernels.quantise(x, n, d, words.groups, words.mean.data(), codes.data(), facts.data());
+  thread_local Narrowed points;
+  thread_local std::vector<Pair> pairs;
+  thread_local std::vector<float> scores;
+  thread_local std::vector<int32_t> more;  // points with more than two candidates
+  points.reset(n, words.groups);
+  pairs.resize(static_cast<size_t>(n * kMaxLeft + 1));
+  more.resize(static_cast<size_t>(n));
+  kernels.quantise(x, n, d, words, points);
+  kernels.scan(n, words, points);
 
-  // gamma(m) = m u bounds m roundings; `loose` covers those in the measured norms themselves.
-  const double gamma = static_cast<double>(d + 8) * kUnit, loose = 1 + 4 * gamma;
-  const double centred = words.max_centred, length = words.max_length, offset = words.mean_length;
-  thread_local std::vector<float> rounding;
-  rounding.resize(static_cast<size_t>(n));
+  // Two candidates are the most frequent case that needs a look. No one can guess which points have them: no branches.
+  int64_t n_two = 0, n_more = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const CodeFacts& f = facts[i];
-    const double error = f.error * loose, norm = f.code_norm * loose;
-    const double point = norm + error + offset;  // at least |x|
-    const double plain = gamma * loose * (point * length + length * length / 2);
-    const double small = 8 * kUnit * ((norm + error) * centred + centred * centred);
-    const double margin = 2 * (error * centred + norm * words.max_error + small + plain);
-    rounding[i] = up(plain);
-    left.margin[i] = up(margin);
-    if (!(margin < 1e30)) left.count[i] = -1;
+    const Candidate* few = points.candidates.data() + i * kMaxLeft;
+    const int32_t count = points.count[i];
+    word_ids[i] = count ? few[0].word : -1;
+    more[n_more] = static_cast<int32_t>(i);
+    pairs[2 * n_two] = {static_cast<int32_t>(i), few[0].word};
+    pairs[2 * n_two + 1] = {static_cast<int32_t>(i), few[1].word};
+    n_two += count == 2;
+    n_more += count > 2;
   }
-  kernels.scan(codes.data(), facts.data(), n, words, left);
-  for (int64_t i = 0; i < n; ++i) {
-    int32_t* few = left.words.data() + i * kMaxLeft;
-    const float* scores = left.scores.data() + i * kMaxLeft;
-    int64_t count = 0;
-    for (int32_t j = 0; j < left.count[i]; ++j) {
-      if (scores[j] >= left.best[i] - left.margin[i]) few[count++] = few[j];
+  int64_t n_pairs = 2 * n_two;
+  for (int64_t m = 0; m < n_more; ++m) {
+    const int32_t i = more[m], threshold = points.best[i] - points.margin[i];
+    const Candidate* few = points.candidates.data() + i * kMaxLeft;
+    for (int32_t j = 0; j < points.count[i]; ++j) {
+      pairs[n_pairs] = {i, few[j].word};
+      n_pairs += few[j].score >= threshold;
     }
-    word_ids[i] = count == 0   ? -1
-                  : count == 1 ? few[0]
-                               : kernels.settle(x + i * d, centroids, bias, few, count, rounding[i]);
+  }
+  scores.resize(static_cast<size_t>(n_pairs));
+  kernels.pair_scores(x, centroids, bias, pairs.data(), n_pairs, scores.data());
+  for (int64_t p = 0, count = 2; p < n_pairs; p += count) {
+    const int64_t i = pairs[p].point;
+    if (p >= 2 * n_two) {
+      for (count = 1; p + count < n_pairs && pairs[p + count].point == i;) ++count;
+    }
+    word_ids[i] = choose(pairs.data() + p, scores.data() + p, count, words.rounding(points.length[i]), x + i * d,
+                         centroids, bias);
   }
 }
 

@@ -1,15 +1,21 @@
 // An 8-bit filter before the float32 kernel (level avx512v): four times the multiply-adds per instruction, the same
 // answer.
 //
-// Points and words are taken relative to the mean of the words (which changes no distance) and rounded to 8 bits:
-// x' = a u + ex, c' = r q + ec. The dot product u.q is exact in int32, and by Cauchy-Schwarz
+// Points and words are taken relative to the mean of the words (which changes no distance) and rounded to 8 bits, each
+// point with a step a of its own, all words with one step r: x' = a u + ex, c' = r q + ec. The score of a word in units
+// of a r is then an integer,
+//
+//   I = u.q - |c'|^2 / (2 a r), rounded,
+//
+// which is exact but for that rounding and, by Cauchy-Schwarz, for
 //
 //   |x'.c' - a r u.q| <= |ex| max|c'| + |a u| max|ec| =: E
 //
-// with |ex| and |ec| measured, not assumed. A word whose 8-bit score is more than 2 E below the best one cannot be the
-// nearest. The few that are left (about four of 1,024 for RootSIFT) are scored in float32, and where these scores lie
-// within rounding of each other, in the very order of additions of the plain kernel. The word is the plain kernel's,
-// ties included. A point with too many words left goes to the plain kernel.
+// with |ex| and |ec| measured, not assumed. A word whose I is more than 2 E and the roundings below the best one cannot
+// be the nearest. What is left is a single word for two RootSIFT points in three, and about three of 1,024 for the
+// third. These are scored in float32, and where the scores lie within rounding of each other, in the very order of
+// additions of the plain kernel. The word is the plain kernel's, ties included. A point with too many words left goes
+// to the plain kernel.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +27,7 @@
 
 namespace cbir::kmeans {
 
-inline constexpr int64_t kMaxLeft = 48;  // words left per point, before the plain kernel takes over
-
-// One point after quantisation; norms are of the centred point.
-struct CodeFacts {
-  float step;       // a
-  float error;      // |ex|
-  float code_norm;  // |a u|
-};
+inline constexpr int64_t kMaxLeft = 48;  // candidates of a point, before the plain kernel takes over
 
 // The words in 8 bits. Panels (n_panels, groups, 64, 4) int8: four dimensions of a word side by side, as VNNI reads
 // them.
@@ -36,37 +35,57 @@ struct FilterWords {
   FilterWords() = default;
   explicit FilterWords(Matrix<const float> centroids);
 
+  // Bounds the error of a float32 score of a point of this length.
+  float rounding(float length) const { return rounding_slope * length + rounding_offset; }
+
   int64_t groups = 0;  // ceil(d / 4); 0 where the filter is not worth its packing
   int64_t n_panels = 0;
-  std::vector<float> mean;  // (d,)
+  AlignedBuffer<float> mean;  // (d,)
   AlignedBuffer<int8_t> panels;
-  AlignedBuffer<int32_t> start;  // -128 sum q: codes of points are stored as u + 128
-  AlignedBuffer<float> scale;    // r
-  AlignedBuffer<float> bias;     // -|c'|^2 / 2, -inf for words that fill up the last panel
-  float max_centred = 0, max_error = 0, max_length = 0, mean_length = 0;  // |c'|, |ec|, |c|, |mean|
+  AlignedBuffer<float> bias;   // -|c'|^2 / 2, -inf for words that fill up the last panel
+  AlignedBuffer<float> start;  // -128 sum q: codes of points are stored as u + 128
+  float inverse_step = 0;      // 1 / r
+  float least_step = 0;        // of a point: below, |c'|^2 / (2 a r) would overflow
+  // margin = (|ex| per_error + |a u| per_norm + per_unit) units + per_point
+  float per_error = 0, per_norm = 0, per_unit = 0, per_point = 0;
+  float rounding_slope = 0, rounding_offset = 0;
 };
 
-// Words still possible, per point: `count` of them in rising order, -1 where there were too many.
-struct Left {
-  std::vector<float> best;     // (n,) largest 8-bit score so far
-  std::vector<float> margin;   // (n,)
-  std::vector<int32_t> count;  // (n,)
-  std::vector<int32_t> words;  // (n, kMaxLeft)
-  std::vector<float> scores;   // (n, kMaxLeft)
+// A word that may be the nearest, and its I.
+struct Candidate {
+  int32_t word, score;
+};
+
+struct Pair {
+  int32_t point, word;
+};
+
+// What the filter knows of n points. One of these serves a thread chunk after chunk: fresh pages for each would cost as
+// much as the scan.
+struct Narrowed {
+  void reset(int64_t n, int64_t groups);
+
+  std::vector<uint8_t> codes;   // (n, 4 groups)
+  std::vector<float> units;     // (n,) 1 / (a r)
+  std::vector<float> length;    // (n,) at least |x'|
+  std::vector<int32_t> margin;  // (n,) how far below the best a candidate may lie; -1: the plain kernel has to look
+  std::vector<int32_t> best;    // (n,) largest I so far
+  std::vector<int32_t> count;   // (n,) candidates
+  std::vector<Candidate> candidates;  // (n, kMaxLeft) in rising order of words
 };
 
 struct FilterKernels {
-  // codes (n, 4 groups), facts (n,)
-  void (*quantise)(const float* x, int64_t n, int64_t d, int64_t groups, const float* mean, uint8_t* codes,
-                   CodeFacts* facts);
-  // Narrows `left` (n points) by all words.
-  void (*scan)(const uint8_t* codes, const CodeFacts* facts, int64_t n, const FilterWords& words, Left& left);
-  // Which of `words` the plain kernel would choose; `rounding` bounds the error of a float32 score.
-  int32_t (*settle)(const float* x, Matrix<const float> centroids, const float* bias, const int32_t* words,
-                    int64_t count, float rounding);
+  // Fills codes, units, length and margin of n points.
+  void (*quantise)(const float* x, int64_t n, int64_t d, const FilterWords& words, Narrowed& points);
+  // Finds the candidates of n points.
+  void (*scan)(int64_t n, const FilterWords& words, Narrowed& points);
+  // scores[i] = the float32 score of pairs[i], its additions in any order.
+  void (*pair_scores)(const float* x, Matrix<const float> centroids, const float* bias, const Pair* pairs, int64_t n,
+                      float* scores);
 };
 
 const FilterKernels* filter_avx512v();
+void quantise_avx512v(const float* x, int64_t n, int64_t d, const FilterWords& words, Narrowed& points);
 
 using FilterFn = const FilterKernels* (*)();
 #if defined(__x86_64__)

@@ -10,64 +10,18 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
-#include <cmath>
-
 CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma")
+
+#include "kmeans/across.h"
 
 namespace cbir::kmeans {
 namespace {
 
 constexpr int kRows = 6;
 constexpr int kVectors = kPanel / 16;
-constexpr int64_t kAhead = 8;  // points that are fetched before they are needed
 constexpr int64_t kStrip = 4;  // panels that stay in L1 while all points pass: 32 KiB at d = 128
 
 using Word32 __attribute__((may_alias, aligned(1))) = int32_t;
-
-// sum(a) and sum(b), sharing the shuffles.
-inline __m128 sums_of(__m512 a, __m512 b) {
-  __m512 s = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));  // a: low half, b: high
-  s = _mm512_add_ps(s, _mm512_shuffle_f32x4(s, s, 0xB1));
-  const __m128 pair = _mm_unpacklo_ps(_mm512_castps512_ps128(s), _mm512_extractf32x4_ps(s, 2));
-  const __m128 rest = _mm_unpackhi_ps(_mm512_castps512_ps128(s), _mm512_extractf32x4_ps(s, 2));
-  const __m128 both = _mm_add_ps(pair, rest);  // a, b, a, b
-  return _mm_add_ps(both, _mm_movehl_ps(both, both));
-}
-
-void quantise(const float* x, int64_t n, int64_t d, int64_t groups, const float* mean, uint8_t* codes,
-              CodeFacts* facts) {
-  const __m512i offset = _mm512_set1_epi32(128);
-  for (int64_t i = 0; i < n; ++i) {
-    const float* row = x + i * d;
-    uint8_t* code = codes + i * groups * 4;
-    __m512 largest = _mm512_setzero_ps();
-    for (int64_t t = 0; t < d; t += 16) {
-      const __mmask16 in = d - t >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (d - t)) - 1);
-      _mm_prefetch(row + t + kAhead * d, _MM_HINT_T0);
-      const __m512 v = _mm512_sub_ps(_mm512_maskz_loadu_ps(in, row + t), _mm512_maskz_loadu_ps(in, mean + t));
-      largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
-    }
-    const float peak = _mm512_reduce_max_ps(largest);
-    const bool tiny = !(peak > 1e-30f);  // 127 / peak would overflow: all codes 0, and the error says so
-    const float step = tiny ? 0.0f : peak / 127;
-    const __m512 inverse = _mm512_set1_ps(tiny ? 0.0f : 127 / peak), steps = _mm512_set1_ps(step);
-    __m512 error = _mm512_setzero_ps(), norm = _mm512_setzero_ps();
-    for (int64_t t = 0; t < groups * 4; t += 16) {
-      const __mmask16 in = d - t >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (d - t)) - 1);
-      const __mmask16 out = groups * 4 - t >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (groups * 4 - t)) - 1);
-      const __m512 v = _mm512_sub_ps(_mm512_maskz_loadu_ps(in, row + t), _mm512_maskz_loadu_ps(in, mean + t));
-      const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(v, inverse));
-      const __m512 back = _mm512_mul_ps(_mm512_cvtepi32_ps(q), steps), missed = _mm512_sub_ps(v, back);
-      error = _mm512_fmadd_ps(missed, missed, error);
-      norm = _mm512_fmadd_ps(back, back, norm);
-      _mm512_mask_cvtepi32_storeu_epi8(code + t, out, _mm512_add_epi32(q, offset));
-    }
-    const __m128 roots = _mm_sqrt_ps(sums_of(error, norm));
-    const float code_norm = _mm_cvtss_f32(_mm_shuffle_ps(roots, roots, 1));
-    // The rounding of x - mean and of a u is part of the error: a few units of the point's own norm.
-    facts[i] = {step, _mm_cvtss_f32(roots) + 1e-6f * code_norm, code_norm};
-  }
-}
 
 // acc += u8 x s8 products, four to a lane. Written out because GCC 12 copies and spills all 24 accumulators of a block
 // around _mm512_dpbusd_epi32, which made the whole assignment take 1.6 times as long.
@@ -75,20 +29,32 @@ inline __attribute__((always_inline)) void multiply_add(__m512i& acc, __m512i u,
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
 }
 
-// scores (R, kStrip * kPanel) of R points against `n_panels` panels.
+// The scores of some points against the panels of a strip.
+struct Tile {
+  alignas(64) int32_t scores[kRows][kStrip * kPanel];
+  alignas(64) int32_t top[kRows][16];  // largest of each lane
+  int64_t first_point, n_panels;
+  int32_t first_word, rows;
+};
+
 template <int R>
-void strip_scores(const uint8_t* codes, const CodeFacts* facts, int64_t groups, const int8_t* panels,
-                  const int32_t* start, const float* scale, const float* bias, int64_t n_panels, float* scores) {
-  for (int64_t p = 0; p < n_panels; ++p) {
+void score(const uint8_t* codes, const float* units, int64_t groups, const int8_t* panels, const float* bias,
+           const float* start, Tile& tile) {
+  for (int64_t p = 0; p < tile.n_panels; ++p) {
     const int8_t* panel = panels + p * groups * kPanel * 4;
     __m512i acc[R][kVectors];
-#pragma GCC unroll 6
-    for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-      for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_loadu_si512(start + p * kPanel + 16 * h);
+    for (int h = 0; h < kVectors; ++h) {
+      const __m512 norms = _mm512_loadu_ps(bias + p * kPanel + 16 * h);
+      const __m512 starts = _mm512_loadu_ps(start + p * kPanel + 16 * h);
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) {
+        acc[r][h] = _mm512_cvtps_epi32(_mm512_fmadd_ps(norms, _mm512_set1_ps(units[r]), starts));
+      }
     }
-#pragma GCC unroll 2
-    for (int64_t g = 0; g < groups; ++g) {
+    // A loop that might not run at all would have its 24 accumulators in two places.
+    int64_t g = 0;
+    do {
       __m512i c[kVectors];
 #pragma GCC unroll 4
       for (int h = 0; h < kVectors; ++h) c[h] = _mm512_loadu_si512(panel + (g * kPanel + 16 * h) * 4);
@@ -98,89 +64,98 @@ void strip_scores(const uint8_t* codes, const CodeFacts* facts, int64_t groups, 
 #pragma GCC unroll 4
         for (int h = 0; h < kVectors; ++h) multiply_add(acc[r][h], v, c[h]);
       }
-    }
-#pragma GCC unroll 4
-    for (int h = 0; h < kVectors; ++h) {
-      const int64_t at = p * kPanel + 16 * h;
-      const __m512 scales = _mm512_loadu_ps(scale + at), norms = _mm512_loadu_ps(bias + at);
+    } while (++g < groups);
 #pragma GCC unroll 6
-      for (int r = 0; r < R; ++r) {
-        const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][h]), scales);
-        _mm512_storeu_ps(scores + r * kStrip * kPanel + at,
-                         _mm512_fmadd_ps(value, _mm512_set1_ps(facts[r].step), norms));
-      }
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int h = 0; h < kVectors; ++h) _mm512_store_si512(tile.scores[r] + p * kPanel + 16 * h, acc[r][h]);
+      __m512i top = _mm512_max_epi32(_mm512_max_epi32(acc[r][0], acc[r][1]), _mm512_max_epi32(acc[r][2], acc[r][3]));
+      if (p > 0) top = _mm512_max_epi32(top, _mm512_load_si512(tile.top[r]));
+      _mm512_store_si512(tile.top[r], top);
     }
   }
 }
 
-// Drops what the best score has overtaken since; false where too many are left still.
-bool make_room(int32_t* words, float* scores, int32_t& count, float threshold) {
+// Drops what the best score has overtaken since.
+int32_t drop(Candidate* candidates, int32_t count, int32_t threshold) {
   int32_t kept = 0;
   for (int32_t j = 0; j < count; ++j) {
-    if (scores[j] >= threshold) words[kept] = words[j], scores[kept++] = scores[j];
+    if (candidates[j].score >= threshold) candidates[kept++] = candidates[j];
   }
-  count = kept;
-  return kept + 16 <= kMaxLeft;
+  return kept;
 }
 
-// Takes up the words of a strip that are within the margin of the best score of point i.
-void take_up(const float* scores, int64_t width, int32_t first_word, int64_t i, Left& left) {
-  int32_t& count = left.count[i];
-  if (count < 0) return;
-  __m512 m0 = _mm512_loadu_ps(scores), m1 = _mm512_loadu_ps(scores + 16);
-  for (int64_t w = 32; w < width; w += 32) {
-    m0 = _mm512_max_ps(m0, _mm512_loadu_ps(scores + w));
-    m1 = _mm512_max_ps(m1, _mm512_loadu_ps(scores + w + 16));
-  }
-  const float highest = _mm512_reduce_max_ps(_mm512_max_ps(m0, m1));
-  if (highest > left.best[i]) left.best[i] = highest;
-  const float threshold = left.best[i] - left.margin[i];
-  if (highest < threshold) return;
-  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  int32_t* words = left.words.data() + i * kMaxLeft;
-  float* kept = left.scores.data() + i * kMaxLeft;
-  for (int64_t w = 0; w < width; w += 16) {
-    const __m512 s = _mm512_loadu_ps(scores + w);
-    const __mmask16 near = _mm512_cmp_ps_mask(s, _mm512_set1_ps(threshold), _CMP_GE_OQ);
-    if (!near) continue;
-    if (count + 16 > kMaxLeft && !make_room(words, kept, count, threshold)) {
-      count = -1;
-      return;
+// Takes up the words of the tile's strip that are within the margin of the best one of point i.
+void take_up(const int32_t* scores, int64_t n_panels, int32_t first_word, int64_t i, int32_t threshold,
+             Narrowed& points) {
+  Candidate* candidates = points.candidates.data() + i * kMaxLeft;
+  int32_t count = points.count[i];
+  const __m512i least = _mm512_set1_epi32(threshold);
+  for (int64_t p = 0; p < n_panels; ++p, scores += kPanel, first_word += kPanel) {
+    uint64_t near = 0;
+#pragma GCC unroll 4
+    for (int h = 0; h < kVectors; ++h) {
+      near |= static_cast<uint64_t>(_mm512_cmpge_epi32_mask(_mm512_load_si512(scores + 16 * h), least)) << (16 * h);
     }
-    const __m512i id = _mm512_add_epi32(lane, _mm512_set1_epi32(first_word + static_cast<int32_t>(w)));
-    _mm512_mask_compressstoreu_epi32(words + count, near, id);
-    _mm512_mask_compressstoreu_ps(kept + count, near, s);
-    count += __builtin_popcount(near);
+    for (; near; near &= near - 1) {
+      if (count == kMaxLeft && (count = drop(candidates, count, threshold)) == kMaxLeft) {
+        points.margin[i] = -1;  // from now on nothing is near enough
+        points.count[i] = 0;
+        return;
+      }
+      const int j = __builtin_ctzll(near);
+      candidates[count++] = {first_word + j, scores[j]};
+    }
+  }
+  points.count[i] = count;
+}
+
+void narrow(const Tile& tile, Narrowed& points) {
+  __m256i top[8];
+  for (int r = 0; r < 8; ++r) top[r] = halved(_mm512_load_si512(tile.top[r < kRows ? r : 0]), LargerInt());
+  const __mmask8 rows = static_cast<__mmask8>((1u << tile.rows) - 1);
+  int32_t *best = points.best.data() + tile.first_point, *margin = points.margin.data() + tile.first_point;
+  const __m256i highest = across(top, LargerInt()),
+                best_now = _mm256_max_epi32(highest, _mm256_maskz_loadu_epi32(rows, best));
+  _mm256_mask_storeu_epi32(best, rows, best_now);
+  const __m256i threshold = _mm256_sub_epi32(best_now, _mm256_maskz_loadu_epi32(rows, margin));
+  alignas(32) int32_t thresholds[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(thresholds), threshold);
+  for (uint32_t near = _mm256_mask_cmpge_epi32_mask(rows, highest, threshold); near; near &= near - 1) {
+    const int r = __builtin_ctz(near);
+    take_up(tile.scores[r], tile.n_panels, tile.first_word, tile.first_point + r, thresholds[r], points);
   }
 }
 
-void scan(const uint8_t* codes, const CodeFacts* facts, int64_t n, const FilterWords& words, Left& left) {
-  alignas(64) float scores[kRows * kStrip * kPanel];
+// A tile is narrowed while the next one's products are on their way: branches that are guessed wrong cost nothing then.
+void scan(int64_t n, const FilterWords& words, Narrowed& points) {
+  static_assert(kRows <= 8);
+  Tile tiles[2];
+  int64_t n_tiles = 0;
   const int64_t groups = words.groups;
   for (int64_t p = 0; p < words.n_panels; p += kStrip) {
-    const int64_t n_panels = words.n_panels - p < kStrip ? words.n_panels - p : kStrip;
     const int8_t* panels = words.panels.data() + p * groups * kPanel * 4;
-    const int32_t* start = words.start.data() + p * kPanel;
-    const float *scale = words.scale.data() + p * kPanel, *bias = words.bias.data() + p * kPanel;
+    const float *bias = words.bias.data() + p * kPanel, *start = words.start.data() + p * kPanel;
     for (int64_t i = 0; i < n;) {
-      const uint8_t* code = codes + i * groups * 4;
-      const int rows = n - i >= kRows ? kRows : n - i >= 2 ? 2 : 1;
-      if (rows == kRows) {
-        strip_scores<kRows>(code, facts + i, groups, panels, start, scale, bias, n_panels, scores);
-      } else if (rows == 2) {
-        strip_scores<2>(code, facts + i, groups, panels, start, scale, bias, n_panels, scores);
-      } else {
-        strip_scores<1>(code, facts + i, groups, panels, start, scale, bias, n_panels, scores);
-      }
-      for (int r = 0; r < rows; ++r) {
-        take_up(scores + r * kStrip * kPanel, n_panels * kPanel, static_cast<int32_t>(p * kPanel), i + r, left);
-      }
-      i += rows;
+      Tile& tile = tiles[n_tiles % 2];
+      tile.first_point = i;
+      tile.n_panels = words.n_panels - p < kStrip ? words.n_panels - p : kStrip;
+      tile.first_word = static_cast<int32_t>(p * kPanel);
+      tile.rows = n - i >= kRows ? kRows : n - i >= 2 ? 2 : 1;
+      const uint8_t* codes = points.codes.data() + i * groups * 4;
+      const float* units = points.units.data() + i;
+      const auto score_rows = tile.rows == kRows ? score<kRows> : tile.rows == 2 ? score<2> : score<1>;
+      score_rows(codes, units, groups, panels, bias, start, tile);
+      if (n_tiles > 0) narrow(tiles[(n_tiles - 1) % 2], points);
+      ++n_tiles;
+      i += tile.rows;
     }
   }
+  if (n_tiles > 0) narrow(tiles[(n_tiles - 1) % 2], points);
 }
 
-float dot(const float* x, const float* c, int64_t d) {
+// The products of one pair in 16 lanes.
+inline __m512 products(const float* x, const float* c, int64_t d) {
   __m512 s0 = _mm512_setzero_ps(), s1 = _mm512_setzero_ps();
   int64_t t = 0;
   for (; t + 32 <= d; t += 32) {
@@ -191,42 +166,27 @@ float dot(const float* x, const float* c, int64_t d) {
     const __mmask16 in = d - t >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (d - t)) - 1);
     s0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(in, x + t), _mm512_maskz_loadu_ps(in, c + t), s0);
   }
-  return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+  return _mm512_add_ps(s0, s1);
 }
 
-// The plain kernel's score, addition by addition.
-float score_in_order(const float* x, const float* c, float bias, int64_t d) {
-  float acc = bias;
-  for (int64_t t = 0; t < d; ++t) acc = __builtin_fmaf(x[t], c[t], acc);
-  return acc;
-}
-
-int32_t settle(const float* x, Matrix<const float> centroids, const float* bias, const int32_t* words, int64_t count,
-               float rounding) {
+void pair_scores(const float* x, Matrix<const float> centroids, const float* bias, const Pair* pairs, int64_t n,
+                 float* scores) {
   const int64_t d = centroids.cols;
-  for (int64_t j = 1; j < count; ++j) _mm_prefetch(centroids.row(words[j]), _MM_HINT_T0);
-  float scores[kMaxLeft];
-  int64_t best = 0;
-  for (int64_t j = 0; j < count; ++j) {
-    scores[j] = dot(x, centroids.row(words[j]), d) + bias[words[j]];
-    if (scores[j] > scores[best]) best = j;
+  for (int64_t i = 0; i < n; i += 8) {
+    const int64_t rows = n - i < 8 ? n - i : 8;
+    __m256i part[8];
+    alignas(32) float norms[8];
+    for (int64_t r = 0; r < 8; ++r) {
+      const Pair pair = pairs[i + (r < rows ? r : 0)];
+      part[r] = halved(_mm512_castps_si512(products(x + pair.point * d, centroids.row(pair.word), d)), Sum());
+      norms[r] = bias[pair.word];
+    }
+    const __m256 found = _mm256_add_ps(_mm256_castsi256_ps(across(part, Sum())), _mm256_load_ps(norms));
+    _mm256_mask_storeu_ps(scores + i, static_cast<__mmask8>((1u << rows) - 1), found);
   }
-  // Both scores here and both of the plain kernel are off by at most `rounding`.
-  const float near = scores[best] - 4.001f * rounding;
-  int64_t close = 0;
-  for (int64_t j = 0; j < count; ++j) close += scores[j] >= near;
-  if (close == 1) return words[best];
-  float highest = -INFINITY;
-  int32_t word = words[best];
-  for (int64_t j = 0; j < count; ++j) {
-    if (!(scores[j] >= near)) continue;
-    const float s = score_in_order(x, centroids.row(words[j]), bias[words[j]], d);
-    if (s > highest) highest = s, word = words[j];
-  }
-  return word;
 }
 
-constexpr FilterKernels kKernels{quantise, scan, settle};
+constexpr FilterKernels kKernels{quantise_avx512v, scan, pair_scores};
 
 }  // namespace
 
