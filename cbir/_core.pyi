@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['InvertedFile', 'KMeansWords', 'available_threads', 'compiler', 'flat_search', 'fma_peak', 'kmeans_lloyd', 'kmeans_seed_rows', 'set_simd_level', 'simd_level', 'simd_levels', 'vlad_encode']
+__all__: list[str] = ['InvertedFile', 'KMeansWords', 'available_threads', 'compiler', 'flat_search', 'fma_peak', 'issue_rate', 'kmeans_lloyd', 'kmeans_seed_rows', 'set_simd_level', 'simd_level', 'simd_levels', 'vlad_encode', 'vlad_transform']
 class KMeansWords:
     """
     A vocabulary packed for the assignment kernel.
@@ -54,6 +54,10 @@ def fma_peak() -> float:
     """
     Gflop/s (float32) that one core reaches at the level in use, measured now.
     """
+def issue_rate() -> float:
+    """
+    No-ops per ns that one core issues now: about half of its best where another hardware thread shares it.
+    """
 def kmeans_lloyd(x: numpy.typing.NDArray[numpy.float32], start: numpy.typing.NDArray[numpy.float32], n_iter: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, on_assignment: collections.abc.Callable | None = None) -> tuple:
     """
     Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.
@@ -77,5 +81,9 @@ def simd_levels() -> list[str]:
 def vlad_encode(x: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], word_ids: numpy.typing.NDArray[numpy.int32], centroids: numpy.typing.NDArray[numpy.float32], *, signed_sqrt: bool, intra: bool, l2: bool, n_threads: typing.SupportsInt | typing.SupportsIndex, out: numpy.typing.NDArray[numpy.float32]) -> None:
     """
     VLAD of each bag of rows of x (N, d) into out (n, n_words d); see csrc/vlad/vlad.h.
+    """
+def vlad_transform(x: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], words: KMeansWords, *, signed_sqrt: bool, intra: bool, l2: bool, n_threads: typing.SupportsInt | typing.SupportsIndex, out: numpy.typing.NDArray[numpy.float32]) -> None:
+    """
+    words.assign and vlad_encode in one: an image is encoded while its descriptors are still in cache.
     """
 compiler: str

@@ -29,10 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbir import _core, store
-from cbir._checks import check_int, threads
+from cbir._checks import check_finite, check_int, threads
 from cbir.aggregation._words import Vocabulary, centroids, check_bags, check_flag
 from cbir.errors import FormatError
 from cbir.types import Bags
+from cbir.vocabulary import KMeans
 
 
 class VLAD:
@@ -104,21 +105,21 @@ class VLAD:
         centres = centroids(self.vocabulary, who=who)
         bags = check_bags(bags, centres.shape[1], who=who)
         n = threads(self.n_threads if n_threads is None else n_threads, who=who)
-        word_ids = np.zeros(0, np.int32)
-        if len(bags.descriptors):
-            word_ids = self.vocabulary.predict(bags.descriptors, n_threads=n)
+        x, offsets = bags.descriptors, bags.offsets
         vectors = np.empty((len(bags), centres.size), np.float32)
-        _core.vlad_encode(
-            bags.descriptors,
-            bags.offsets,
-            np.ascontiguousarray(word_ids, np.int32),
-            centres,
-            signed_sqrt=self.signed_sqrt,
-            intra=self.intra,
-            l2=self.l2,
-            n_threads=n,
-            out=vectors,
-        )
+        steps = {"signed_sqrt": self.signed_sqrt, "intra": self.intra, "l2": self.l2}
+        if isinstance(self.vocabulary, KMeans):
+            try:
+                words = self.vocabulary.packed()
+                _core.vlad_transform(x, offsets, words, **steps, n_threads=n, out=vectors)
+            except ValueError:  # the kernel saw NaN or infinity; this says where
+                check_finite(x, who=who, name="bags.descriptors")
+                raise
+            return vectors
+        word_ids = np.zeros(0, np.int32)
+        if len(x):
+            word_ids = np.ascontiguousarray(self.vocabulary.predict(x, n_threads=n), np.int32)
+        _core.vlad_encode(x, offsets, word_ids, centres, **steps, n_threads=n, out=vectors)
         return vectors
 
     def fit_transform(self, bags: Bags) -> NDArray[np.float32]:

@@ -6,9 +6,8 @@
                           KMeans.predict -> word_ids (n,)  -> cbir.aggregation
 
 A vocabulary is a learned map: the constructor only stores its arguments, `fit` returns self,
-learned state ends
-in ``_`` and never changes afterwards. Read first: `cbir.reference.kmeans`, the same in twenty
-lines of NumPy; then `cbir.vocabulary.kmeans`, then csrc/kmeans/kmeans.h.
+learned state ends in ``_`` and never changes afterwards. Read first: `cbir.reference.kmeans`, the
+same in twenty lines of NumPy; then `cbir.vocabulary.kmeans`, then csrc/kmeans/kmeans.h.
 """
 
 from typing import Any

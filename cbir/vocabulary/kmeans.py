@@ -90,7 +90,7 @@ class KMeans:
         self.seed = seed
         self.n_threads = n_threads
         # Packed for the kernel at the first use; remade, not stored.
-        self._packed: Any = None
+        self._packed: _core.KMeansWords | None = None
 
     @property
     def d(self) -> int:
@@ -164,7 +164,7 @@ class KMeans:
         x = as_matrix(x, who=who, name="x", d=centroids.shape[1], finite=False)
         n = self._threads(n_threads, who)
         try:
-            word_ids: NDArray[np.int32] = self._words().assign(x, n)
+            word_ids: NDArray[np.int32] = self.packed().assign(x, n)
         except ValueError:  # the kernel saw NaN or infinity; this says where
             check_finite(x, who=who, name="x")
             raise
@@ -192,8 +192,15 @@ class KMeans:
         x = as_matrix(x, who=who, name="x", d=centroids.shape[1])
         word_ids: NDArray[np.int32]
         distances: NDArray[np.float32]
-        word_ids, distances = self._words().nearest(x, n_assign, self._threads(n_threads, who))
+        word_ids, distances = self.packed().nearest(x, n_assign, self._threads(n_threads, who))
         return word_ids, distances
+
+    def packed(self) -> _core.KMeansWords:
+        """Give the words as the native kernels want them; packed once, then kept."""
+        # Two threads may both pack; the second result replaces an equal first one.
+        if self._packed is None:
+            self._packed = _core.KMeansWords(self._trained("packed"))
+        return self._packed
 
     def save(self, folder: Path | str) -> None:
         """Write the vocabulary to a folder; raises NotTrainedError if there is none."""
@@ -262,12 +269,6 @@ class KMeans:
                 f"KMeans.{method}: no centroids yet; call fit(x) first, or load(folder)"
             )
         return self.centroids_
-
-    def _words(self) -> Any:
-        # Two threads may both pack; the second result replaces an equal first one.
-        if self._packed is None:
-            self._packed = _core.KMeansWords(self.centroids_)
-        return self._packed
 
     def _threads(self, n_threads: int | None, who: str) -> int:
         return threads(self.n_threads if n_threads is None else n_threads, who=who)

@@ -5,68 +5,22 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "bindings/arrays.h"
+#include "bindings/kmeans_words.h"
 #include "core/parallel.h"
 #include "kmeans/kmeans.h"
 
 namespace cbir {
 namespace {
 
-using kmeans::Words;
-
-// Holds the array that the words were packed from.
-class KMeansWords {
- public:
-  explicit KMeansWords(Array<float> centroids) : centroids_(std::move(centroids)), words_(checked(centroids_)) {}
-
-  py::array_t<int32_t> assign(const Array<float>& x, int n_threads) const {
-    const auto points = checked_points(x);
-    py::array_t<int32_t> word_ids(points.rows);
-    int32_t* out = word_ids.mutable_data();
-    py::gil_scoped_release release;
-    words_.assign(points, n_threads, out, nullptr);
-    return word_ids;
-  }
-
-  py::tuple nearest(const Array<float>& x, int64_t n_assign, int n_threads) const {
-    const auto points = checked_points(x);
-    require(n_assign >= 1 && n_assign <= words_.size(), "n_assign must be 1 to the number of words");
-    py::array_t<int32_t> word_ids({points.rows, n_assign});
-    py::array_t<float> distances({points.rows, n_assign});
-    int32_t* ids = word_ids.mutable_data();
-    float* squared = distances.mutable_data();
-    {
-      py::gil_scoped_release release;
-      words_.nearest(points, n_assign, n_threads, ids, squared);
-    }
-    return py::make_tuple(word_ids, distances);
-  }
-
- private:
-  static Matrix<const float> checked(const Array<float>& centroids) {
-    const auto c = matrix(centroids, "centroids");
-    require(c.rows >= 1, "centroids must have at least one row");
-    return c;
-  }
-
-  Matrix<const float> checked_points(const Array<float>& x) const {
-    const auto points = matrix(x, "x");
-    require(points.cols == words_.d(), "x must have as many columns as the centroids");
-    return points;
-  }
-
-  Array<float> centroids_;
-  Words words_;
-};
-
 py::tuple lloyd(const Array<float>& x, const Array<float>& start, int64_t n_iter, int n_threads,
                 const std::optional<py::function>& on_assignment) {
   const auto points = matrix(x, "x");
   const auto first = matrix(start, "start");
   require(first.rows >= 1 && first.cols == points.cols, "start must be (n_words, d) with the d of x");
+  require(first.cols >= 1, "x must have at least one column");
   require(points.rows >= first.rows, "x must have at least as many rows as there are words");
   require(n_iter >= 0, "n_iter must not be negative");
   py::array_t<float> centroids({first.rows, first.cols});

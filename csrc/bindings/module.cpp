@@ -36,9 +36,10 @@ std::vector<std::string> simd_levels() {
   return names;
 }
 
+using Clock = std::chrono::steady_clock;
+
 // Best of five short runs, Gflop/s of one core.
 double fma_peak() {
-  using Clock = std::chrono::steady_clock;
   const auto run = cbir::simd::pick(cbir::simd::kPeak);
   double best = 0;
   for (int repeat = 0; repeat < 5; ++repeat) {
@@ -47,6 +48,13 @@ double fma_peak() {
     best = std::max(best, operations / std::chrono::duration<double>(Clock::now() - start).count() / 1e9);
   }
   return best;
+}
+
+// No-ops per nanosecond over about a millisecond.
+double issue_rate() {
+  const auto start = Clock::now();
+  const double operations = cbir::simd::no_ops(1 << 18);
+  return operations / std::chrono::duration<double, std::nano>(Clock::now() - start).count();
 }
 
 // For tests/core/test_parallel.py: how often each chunk ran, each taking `ms`; multiples of `failing` throw.
@@ -93,6 +101,9 @@ PYBIND11_MODULE(_core, m) {
   m.def("available_threads", &cbir::available_threads, "CPUs this process may use.");
   m.def("fma_peak", &fma_peak, py::call_guard<py::gil_scoped_release>(),
         "Gflop/s (float32) that one core reaches at the level in use, measured now.");
+
+  m.def("issue_rate", &issue_rate, py::call_guard<py::gil_scoped_release>(),
+        "No-ops per ns that one core issues now: about half of its best where another hardware thread shares it.");
 
   m.def("_parallel_probe", &parallel_probe, py::arg("n_chunks"), py::arg("n_threads"), py::arg("failing"),
         py::arg("ms"), "Exercise parallel_for; for tests.");

@@ -32,8 +32,9 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
 #pragma GCC unroll 4
     for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_loadu_ps(bias + 16 * h);
   }
-#pragma GCC unroll 4
-  for (int64_t t = 0; t < d; ++t) {
+  // d is at least 1: a loop that might not run at all would have its 24 accumulators in two places.
+  int64_t t = 0;
+  do {
     __m512 c[kVectors];
 #pragma GCC unroll 4
     for (int h = 0; h < kVectors; ++h) c[h] = _mm512_loadu_ps(panel + t * kPanel + 16 * h);
@@ -43,7 +44,7 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
 #pragma GCC unroll 4
       for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_fmadd_ps(v, c[h], acc[r][h]);
     }
-  }
+  } while (++t < d);
 }
 
 // The lowest of the panel's words whose score is `value`.

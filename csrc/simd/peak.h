@@ -21,4 +21,8 @@ inline constexpr Table<PeakFn> kPeak{peak_generic, peak_avx2, peak_avx512, nullp
 inline constexpr Table<PeakFn> kPeak{peak_generic, nullptr, nullptr, nullptr};
 #endif
 
+// Runs no-ops, `n` rounds, and returns how many they were. Nothing but the core's front end limits their rate: it falls
+// to about a half while another hardware thread shares the core.
+double no_ops(int64_t n);
+
 }  // namespace cbir::simd

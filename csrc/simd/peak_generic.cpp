@@ -19,4 +19,10 @@ double peak_generic(int64_t n) {
   return 2.0 * kLanes * static_cast<double>(n);
 }
 
+double no_ops(int64_t n) {
+  constexpr int kPerRound = 32;
+  for (int64_t i = 0; i < n; ++i) asm volatile(".rept 32\n nop\n .endr");
+  return static_cast<double>(kPerRound) * static_cast<double>(n);
+}
+
 }  // namespace cbir::simd

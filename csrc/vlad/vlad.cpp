@@ -98,4 +98,21 @@ void encode(Matrix<const float> x, Span<const int64_t> offsets, Span<const int32
   });
 }
 
+void transform(Matrix<const float> x, Span<const int64_t> offsets, const kmeans::Words& words, Options options,
+               int n_threads, Matrix<float> out) {
+  const Kernels& kernels = *simd::pick(kTable);
+  const int64_t n = offsets.size - 1;
+  parallel_for(ceil_div(n, kImagesPerChunk), n_threads, [&](int64_t chunk, int) {
+    WordOrder order;
+    std::vector<int32_t> word_ids;
+    const int64_t end = std::min(n, (chunk + 1) * kImagesPerChunk);
+    for (int64_t b = chunk * kImagesPerChunk; b < end; ++b) {
+      const Matrix<const float> rows{x.row(offsets[b]), offsets[b + 1] - offsets[b], x.cols};
+      word_ids.resize(rows.rows);
+      words.assign(rows, 1, word_ids.data(), nullptr);
+      encode_one(kernels, rows.data, word_ids.data(), rows.rows, words.centroids(), options, order, out.row(b));
+    }
+  });
+}
+
 }  // namespace cbir::vlad

@@ -26,6 +26,7 @@
 #include <cstdint>
 
 #include "core/matrix.h"
+#include "kmeans/kmeans.h"
 
 namespace cbir::vlad {
 
@@ -39,6 +40,11 @@ struct Options {
 // `word_ids` (N,) are in [0, k); `centroids` (k, d); `offsets` (n + 1,) rise from 0 to N. Everything is checked before.
 void encode(Matrix<const float> x, Span<const int64_t> offsets, Span<const int32_t> word_ids,
             Matrix<const float> centroids, Options options, int n_threads, Matrix<float> out);
+
+// The same from descriptors alone: each image is assigned, then encoded while its descriptors are still in cache, so
+// that they are read from memory once. Throws std::invalid_argument where x holds NaN or infinity.
+void transform(Matrix<const float> x, Span<const int64_t> offsets, const kmeans::Words& words, Options options,
+               int n_threads, Matrix<float> out);
 
 // The loops over one block, one row of the table per SIMD level.
 inline constexpr int kLanes = 16;

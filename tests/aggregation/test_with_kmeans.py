@@ -53,3 +53,23 @@ def test_bad_values(cls, arguments, bags, words):
         learned.transform(Bags(x, bags.offsets))
     with pytest.raises(DTypeError, match="expected float32"):
         learned.transform(Bags(x.astype(np.float16), bags.offsets))
+
+
+class Foreign:
+    """The same words behind another class: VLAD has to ask it for word ids."""
+
+    def __init__(self, words):
+        self.centroids_, self.predict = words.centroids_, words.predict
+        self.predict_nearest = words.predict_nearest
+
+
+@pytest.mark.parametrize(("n_words", "d"), [(9, 12), (70, 40)])
+@pytest.mark.parametrize("steps", [(True, True, True), (False, True, True), (False, False, False)])
+def test_vlad_reads_each_image_once_and_gives_the_same_bytes(simd_level, n_words, d, steps):
+    bags = clustered(np.random.default_rng(1), (90, 0, 900, 1, 17, 400), d, 16)[0]
+    words = KMeans(n_words, n_iter=2, seed=0).fit(bags.descriptors)
+    flags = dict(zip(("signed_sqrt", "intra", "l2"), steps, strict=True))
+    asked = AGGREGATIONS["vlad"](Foreign(words), **flags).transform(bags)
+    for n_threads in (1, 3):
+        at_once = AGGREGATIONS["vlad"](words, **flags).transform(bags, n_threads=n_threads)
+        assert at_once.tobytes() == asked.tobytes()

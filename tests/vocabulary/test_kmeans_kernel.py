@@ -150,6 +150,8 @@ def test_binding_refuses_wrong_shapes():
         _core.KMeansWords(x).assign(np.ones((2, 5), np.float32), 1)
     with pytest.raises(ValueError, match="at least one row"):
         _core.KMeansWords(x[:0])
+    with pytest.raises(ValueError, match="one column"):
+        _core.KMeansWords(x[:, :0].copy())
     with pytest.raises(ValueError, match="n_assign"):
         _core.KMeansWords(x).nearest(x, 5, 1)
     with pytest.raises(ValueError, match="rows"):
@@ -158,3 +160,4 @@ def test_binding_refuses_wrong_shapes():
 
 def test_peak_probe_gives_a_rate(simd_level):
     assert 0.1 < _core.fma_peak() < 10_000
+    assert 0.01 < _core.issue_rate() < 100
