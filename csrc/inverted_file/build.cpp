@@ -1,7 +1,6 @@
 // Making a block: a counting sort of its entries by word, which keeps the images of a word in order. The weights of
 // dense words go to a place of their own.
 #include <algorithm>
-#include <bitset>
 #include <cmath>
 #include <utility>
 
@@ -18,8 +17,8 @@ double length_of(const float* weights, int64_t n) {
 }
 
 // Turns the counts in offsets[w + 1] into offsets, and sets dense words apart: gives each word's place among the dense
-// words, or -1. `next` gets where the first weight of each dense word goes.
-std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words, std::vector<uint32_t>& next) {
+// words, or -1.
+std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words) {
   std::vector<int32_t> place(static_cast<size_t>(n_words), -1);
   const int64_t padded = block.panels() * PostingBlock::kPanel;
   uint32_t dense = 0;
@@ -27,7 +26,7 @@ std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words, std::vector<u
     if (block.offsets[w + 1] * PostingBlock::kDenseShare >= padded) {
       place[w] = static_cast<int32_t>(block.n_dense());
       block.dense_words.push_back(static_cast<int32_t>(w));
-      next.push_back(dense);
+      block.begins.push_back(dense);
       dense += block.offsets[w + 1];
       block.offsets[w + 1] = 0;
     }
@@ -39,18 +38,8 @@ std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words, std::vector<u
   std::fill(block.dense.data(), block.dense.data() + block.dense.size(), 0.0f);
   const int64_t n_masks = checked_mul(block.n_dense(), block.panels());
   block.masks = AlignedBuffer<uint64_t>(n_masks);
-  block.begins = AlignedBuffer<uint32_t>(n_masks);
   std::fill(block.masks.data(), block.masks.data() + n_masks, uint64_t{0});
   return place;
-}
-
-// Where the weights of each panel begin, from the masks.
-void set_begins(PostingBlock& block) {
-  uint32_t begin = 0;  // words lie one after the other, and so do their panels
-  for (int64_t i = 0; i < block.masks.size(); ++i) {
-    block.begins[i] = begin;
-    begin += static_cast<uint32_t>(std::bitset<64>(block.masks[i]).count());
-  }
 }
 
 std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, int64_t end, int64_t n_words,
@@ -62,8 +51,8 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
   if (metric == SparseMetric::l1) block->start.assign(PostingBlock::kRows, 0.0f);
 
   for (int64_t i = first; i < first + nnz; ++i) ++block->offsets[all.word_ids[i] + 1];
-  std::vector<uint32_t> next_dense;
-  const std::vector<int32_t> place = lay_out(*block, n_words, next_dense);
+  const std::vector<int32_t> place = lay_out(*block, n_words);
+  std::vector<uint32_t> next_dense = block->begins;
   std::vector<uint32_t> next(block->offsets.begin(), block->offsets.end() - 1);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t from = all.offsets[row], to = all.offsets[row + 1];
@@ -88,7 +77,6 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
     }
     if (metric == SparseMetric::l1) block->start[row - begin] = static_cast<float>(sum);
   }
-  set_begins(*block);
   return block;
 }
 
@@ -96,9 +84,8 @@ std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, i
 
 int64_t PostingBlock::nbytes() const {
   return static_cast<int64_t>(offsets.size() * sizeof(uint32_t) + start.size() * sizeof(float) +
-                              dense_words.size() * sizeof(int32_t)) +
-         dense.size() * static_cast<int64_t>(sizeof(float)) +
-         masks.size() * static_cast<int64_t>(sizeof(uint64_t) + sizeof(uint32_t)) +
+                              dense_words.size() * (sizeof(int32_t) + sizeof(uint32_t))) +
+         dense.size() * static_cast<int64_t>(sizeof(float)) + masks.size() * static_cast<int64_t>(sizeof(uint64_t)) +
          images.size() * static_cast<int64_t>(sizeof(uint16_t) + sizeof(float));
 }
 

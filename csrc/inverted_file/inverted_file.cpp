@@ -21,34 +21,15 @@ constexpr simd::Table<ScanFn> kScans{scan_generic,
 #endif
 };
 
-constexpr simd::Table<DenseFn> kDense{dense_generic,
+constexpr simd::Table<DenseWordsFn> kDenseWords{dense_words_generic,
 #if defined(__x86_64__)
-                                      dense_avx2, dense_avx512, nullptr
+                                                dense_words_avx2, dense_words_avx512, nullptr
 #else
-                                      nullptr, nullptr, nullptr
+                                                nullptr, nullptr, nullptr
 #endif
 };
 
-constexpr simd::Table<ExpandFn> kExpand{expand_generic,
-#if defined(__x86_64__)
-                                        nullptr, expand_avx512, nullptr
-#else
-                                        nullptr, nullptr, nullptr
-#endif
-};
-
-constexpr simd::Table<DenseWordFn> kDenseWord{dense_word_generic,
-#if defined(__x86_64__)
-                                              nullptr, dense_word_avx512, nullptr
-#else
-                                              nullptr, nullptr, nullptr
-#endif
-};
-
-// One block and up to kGroup queries are one item of work: dense words come from memory once for all of them.
-constexpr int64_t kGroup = 32;
-constexpr int64_t kFewQueries = 4;  // of a group: fewer are not worth laying the dense words out
-constexpr int64_t kStride = PostingBlock::kRows + PostingBlock::kPanel;  // between queries' keys: not one cache set
+constexpr int64_t kGroup = 32;  // one block and so many queries are one item of work
 
 struct Term {
   int32_t word;
@@ -80,12 +61,14 @@ inline void add_postings(const uint16_t* images, const float* weights, int64_t n
 
 template <SparseMetric metric>
 void add_words(const PostingBlock& block, const std::vector<Term>& terms, float* key) {
-  constexpr size_t kAhead = 4;  // lists begin at random places: ask for them early
+  // Lists begin at random places: ask early for where they are, and for so many postings.
+  constexpr size_t kAhead = 4;
+  constexpr uint32_t kFetched = 128;
   for (size_t t = 0; t < terms.size(); ++t) {
     if (t + kAhead < terms.size()) {
       const uint32_t soon = block.offsets[terms[t + kAhead].word];
-      __builtin_prefetch(block.images.data() + soon);
-      __builtin_prefetch(block.weights.data() + soon);
+      for (uint32_t i = 0; i < kFetched; i += 32) __builtin_prefetch(block.images.data() + soon + i);
+      for (uint32_t i = 0; i < kFetched; i += 16) __builtin_prefetch(block.weights.data() + soon + i);
     }
     const uint32_t from = block.offsets[terms[t].word], to = block.offsets[terms[t].word + 1];
     add_postings<metric>(block.images.data() + from, block.weights.data() + from, to - from, terms[t].weight, key);
@@ -108,96 +91,20 @@ void start_keys(const PostingBlock& block, float start, float* key) {
   for (size_t i = 0; i < block.start.size(); ++i) key[i] += block.start[i];
 }
 
-// Some queries of a group beside the dense words that any query of the group has.
-struct DenseBatch {
-  std::vector<int32_t> at;     // among those words
-  std::vector<float> weights;  // (at.size(), n)
-  int64_t first, n;            // queries
-
-  DenseBatch(const PostingBlock& block, const std::vector<int32_t>& used, const std::vector<Query>& group,
-             int64_t first_, int64_t n_)
-      : first(first_), n(n_) {
-    size_t next[kDenseQueries] = {};
-    for (size_t i = 0; i < used.size(); ++i) {
-      const int32_t word = block.dense_words[used[i]];
-      float weight[kDenseQueries];
-      bool any = false;
-      for (int64_t r = 0; r < n; ++r) {
-        const std::vector<Term>& terms = group[first + r].terms;
-        while (next[r] < terms.size() && terms[next[r]].word < word) ++next[r];
-        const bool has = next[r] < terms.size() && terms[next[r]].word == word;
-        weight[r] = has ? terms[next[r]].weight : 0.0f;
-        any |= has;
-      }
-      if (!any) continue;
-      at.push_back(static_cast<int32_t>(i));
-      weights.insert(weights.end(), weight, weight + n);
-    }
-  }
-};
-
-// Calls each(place, weight) for the dense words of a query, rising.
-template <class Each>
-void for_dense_words(const PostingBlock& block, const Query& query, Each each) {
-  size_t place = 0;
-  for (const Term& term : query.terms) {
-    while (place < block.dense_words.size() && block.dense_words[place] < term.word) ++place;
-    if (place == block.dense_words.size()) return;
-    if (block.dense_words[place] == term.word) each(static_cast<int64_t>(place), term.weight);
-  }
-}
-
-// Places of the dense words that any query of the group has, rising.
-std::vector<int32_t> used_places(const PostingBlock& block, const std::vector<Query>& group) {
-  std::vector<char> has(block.dense_words.size(), 0);
-  for (const Query& query : group) {
-    for_dense_words(block, query, [&](int64_t place, float) { has[place] = 1; });
-  }
-  std::vector<int32_t> used;
-  for (size_t place = 0; place < has.size(); ++place) {
-    if (has[place]) used.push_back(static_cast<int32_t>(place));
-  }
-  return used;
-}
-
-// A panel is laid out and stays in L1 or L2 for all queries of the group.
-void multiply_dense_words(DenseSum sum, const PostingBlock& block, const std::vector<Query>& group, float* keys) {
-  const DenseFn dense = simd::pick(kDense);
-  const ExpandFn expand = simd::pick(kExpand);
-  const std::vector<int32_t> used = used_places(block, group);
-  const int64_t n = static_cast<int64_t>(group.size()), n_batches = ceil_div(n, kDenseQueries);
-  std::vector<DenseBatch> batches;
-  for (int64_t i = 0; i < n_batches; ++i) {
-    const int64_t first = n * i / n_batches;
-    batches.emplace_back(block, used, group, first, n * (i + 1) / n_batches - first);
-  }
-  AlignedBuffer<float> panel(checked_mul(static_cast<int64_t>(used.size()), PostingBlock::kPanel));
-  for (int64_t p = 0; p < block.panels(); ++p) {
-    for (size_t i = 0; i < used.size(); ++i) {
-      const int64_t at = used[i] * block.panels() + p;
-      expand(block.masks[at], block.dense.data() + block.begins[at], panel.data() + i * PostingBlock::kPanel);
-    }
-    for (const DenseBatch& batch : batches) {
-      const DenseWords words{batch.at.data(), batch.weights.data(), static_cast<int64_t>(batch.at.size()),
-                             static_cast<int>(batch.n)};
-      dense(sum, panel.data(), words, keys + batch.first * kStride + p * PostingBlock::kPanel, kStride);
-    }
-  }
-}
-
-void add_dense_words(SparseMetric metric, const PostingBlock& block, const std::vector<Query>& group, float* keys) {
+void add_dense_words(SparseMetric metric, const PostingBlock& block, const std::vector<Term>& terms, float* key) {
   const DenseSum sum = metric == SparseMetric::l1                       ? DenseSum::l1
                        : metric == SparseMetric::histogram_intersection ? DenseSum::intersection
                                                                         : DenseSum::ip;
-  if (static_cast<int64_t>(group.size()) >= kFewQueries) return multiply_dense_words(sum, block, group, keys);
-  const DenseWordFn add = simd::pick(kDenseWord);
-  for (size_t q = 0; q < group.size(); ++q) {
-    for_dense_words(block, group[q], [&](int64_t place, float weight) {
-      const int64_t at = place * block.panels();
-      add(sum, block.masks.data() + at, block.dense.data() + block.begins[at], block.panels(), weight,
-          keys + static_cast<int64_t>(q) * kStride);
-    });
+  std::vector<DenseWord> words;
+  size_t place = 0;
+  for (const Term& term : terms) {
+    while (place < block.dense_words.size() && block.dense_words[place] < term.word) ++place;
+    if (place == block.dense_words.size()) break;
+    if (block.dense_words[place] != term.word) continue;
+    const int64_t at = static_cast<int64_t>(place) * block.panels();
+    words.push_back({block.masks.data() + at, block.dense.data() + block.begins[place], term.weight});
   }
+  simd::pick(kDenseWords)(sum, words.data(), static_cast<int64_t>(words.size()), block.panels(), key);
 }
 
 Query query_of(SparseMetric metric, const SparseRows& queries, int64_t q) {
@@ -317,25 +224,19 @@ void InvertedFile::search(const SparseRows& all, Span<const int64_t> ids, const 
   std::vector<QueryTop> tops(static_cast<size_t>(queries.rows));
   for (auto& top : tops) top.reset(k);
   const int workers = resolve_threads(n_threads);
-  const int64_t keys_each = std::min(queries.rows, kGroup) * kStride;
-  AlignedBuffer<float> keys_of(checked_mul(workers, keys_each));
+  AlignedBuffer<float> key_of(checked_mul(workers, PostingBlock::kRows));
   AlignedBuffer<uint16_t> passed_of(checked_mul(workers, PostingBlock::kRows));
 
   parallel_for(checked_mul(n_blocks, n_groups), workers, [&](int64_t item, int thread) {
     const int64_t b = item / n_groups, g = item % n_groups;  // all groups take a block before the next block
-    const int64_t first = queries.rows * g / n_groups, last = queries.rows * (g + 1) / n_groups;
     const PostingBlock& block = *blocks_[b];
-    float* keys_here = keys_of.data() + thread * keys_each;
+    float* key = key_of.data() + thread * PostingBlock::kRows;
     uint16_t* passed = passed_of.data() + thread * PostingBlock::kRows;
-    std::vector<Query> group;
-    for (int64_t q = first; q < last; ++q) {
-      group.push_back(query_of(metric_, queries, q));
-      start_keys(block, group.back().start, keys_here + (q - first) * kStride);
-    }
-    add_dense_words(metric_, block, group, keys_here);
-    for (int64_t q = first; q < last; ++q) {
-      float* key = keys_here + (q - first) * kStride;
-      add_words(metric_, block, group[q - first].terms, key);
+    for (int64_t q = queries.rows * g / n_groups; q < queries.rows * (g + 1) / n_groups; ++q) {
+      const Query query = query_of(metric_, queries, q);
+      start_keys(block, query.start, key);
+      add_dense_words(metric_, block, query.terms, key);
+      add_words(metric_, block, query.terms, key);
       std::fill(key + block.rows, key + PostingBlock::kRows, std::numeric_limits<float>::quiet_NaN());
       const int64_t n = scan(key, PostingBlock::kRows, tops[q].limit(), passed);
       if (n > 0) tops[q].offer(key, passed, n, b * PostingBlock::kRows, ids.data);

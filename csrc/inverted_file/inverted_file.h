@@ -2,20 +2,20 @@
 //
 // Images are cut into blocks of 8,192, so that a query's running scores of a block (32 KiB) stay in L1. A word that at
 // least an eighth of the block's images have is dense: its weights lie one after the other, beside one bit per image
-// that says whose they are, and 16 images are added at a time. A group of queries has them laid out as one float per
-// image, panel by panel, and multiplies all dense words with all queries at once, as a small matrix product with its
-// sums in registers (scan.h). The other words are postings by (word, image): image as 16 bits, weight as a float, and a
-// table of n_words + 1 offsets; for each of the query's words, one after the other, they are added to the scores:
+// that says whose they are, and 16 images are added at a time (scan.h). The other words are postings by (word, image):
+// image as 16 bits, weight as a float, and a table of n_words + 1 offsets; for each of the query's words, one after the
+// other, they are added to the scores:
 //
 //   ip, cosine               score += q_w x_w               (cosine: rows and query are brought to length 1 before)
 //   histogram_intersection   score += min(q_w, x_w)
 //   l1                       score += |q_w - x_w| - |q_w| - |x_w|,   from |q|_1 + |x|_1 at the start
 //
 // Cost: one multiply-add and 6 bytes read per posting of a query word; for a dense word one per image, 16 at a time
-// with AVX-512, and little more than 4 bytes read per posting, once for the group. Memory: 4 bytes per posting of a
-// dense word, 6 of the others, and 4 (n_words + 1) bytes per block. The order of additions is: dense words rising, then
-// the others rising, each a product and a subtraction. Weight 0 of a query that lacks a dense word of its group changes
-// no bit; so scores depend on neither the threads, nor the SIMD level, nor the other queries of the batch.
+// with AVX-512, and little more than 4 bytes read per posting. A group of queries works on one block before the next,
+// so that memory is read once for all of them as far as the last cache reaches. Memory: 4 bytes per posting of a dense
+// word, 6 of the others, and 4 (n_words + 1) bytes per block. The order of additions is: dense words rising, then the
+// others rising, each a product and a subtraction; so scores depend on neither the threads, nor the SIMD level, nor the
+// other queries of the batch.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ struct PostingBlock {
   std::vector<float> start;          // (kRows,): |x|_1 for l1, empty otherwise; 0 past `rows`
   std::vector<int32_t> dense_words;  // rising
   AlignedBuffer<uint64_t> masks;     // (dense_words.size(), panels): the images of the panel that have the word
-  AlignedBuffer<uint32_t> begins;    // as masks: where the weights of these images begin
+  std::vector<uint32_t> begins;      // as dense_words: where the weights of the word begin
   AlignedBuffer<float> dense;        // weights of dense words by (word, image), and 16 more to read over the end
 
   int64_t panels() const { return ceil_div(rows, kPanel); }

@@ -10,8 +10,6 @@
 
 CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
-#include "inverted_file/dense.h"
-
 namespace cbir {
 
 int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
@@ -25,55 +23,60 @@ int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
   return found;
 }
 
-void expand_avx512(uint64_t mask, const float* weights, float* out) {
+namespace {
+
+constexpr int kTogether = 4;     // words that are read side by side: as many streams from memory
+constexpr int64_t kAhead = 256;  // weights of each that are fetched before they are needed
+
+template <DenseSum sum, int W>
+void add_dense_words(const DenseWord* words, int64_t n_panels, float* key) {
+  const float* weights[W];
+  for (int w = 0; w < W; ++w) weights[w] = words[w].weights;
+  for (int64_t p = 0; p < n_panels; ++p, key += 64) {
+    __m512 sums[4];
 #pragma GCC unroll 4
-  for (int h = 0; h < 4; ++h) {
-    const __mmask16 m = static_cast<__mmask16>(mask >> (16 * h));
-    _mm512_storeu_ps(out + 16 * h, _mm512_maskz_expand_ps(m, _mm512_loadu_ps(weights)));
-    weights += __builtin_popcount(m);
+    for (int h = 0; h < 4; ++h) sums[h] = _mm512_loadu_ps(key + 16 * h);
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) {
+      const __m512 query = _mm512_set1_ps(words[w].query_weight), size = _mm512_abs_ps(query);
+      const uint64_t mask = words[w].masks[p];
+#pragma GCC unroll 4
+      for (int h = 0; h < 4; ++h) {
+        const __mmask16 m = static_cast<__mmask16>(mask >> (16 * h));
+        _mm_prefetch(weights[w] + kAhead, _MM_HINT_T0);
+        const __m512 x = _mm512_maskz_expand_ps(m, _mm512_loadu_ps(weights[w]));
+        weights[w] += __builtin_popcount(m);
+        if constexpr (sum == DenseSum::l1) {
+          const __m512 difference = _mm512_abs_ps(_mm512_sub_ps(query, x));
+          sums[h] = _mm512_add_ps(sums[h], _mm512_sub_ps(_mm512_sub_ps(difference, size), _mm512_abs_ps(x)));
+        } else {
+          sums[h] = _mm512_sub_ps(sums[h], sum == DenseSum::ip ? _mm512_mul_ps(query, x) : _mm512_min_ps(x, query));
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int h = 0; h < 4; ++h) _mm512_storeu_ps(key + 16 * h, sums[h]);
   }
 }
 
-namespace {
-
 template <DenseSum sum>
-void dense_word(const uint64_t* masks, const float* weights, int64_t n_panels, float q, float* key) {
-  const __m512 query = _mm512_set1_ps(q), size = _mm512_abs_ps(query);
-  for (int64_t p = 0; p < n_panels; ++p, key += 64) {
-#pragma GCC unroll 4
-    for (int h = 0; h < 4; ++h) {
-      const __mmask16 m = static_cast<__mmask16>(masks[p] >> (16 * h));
-      const __m512 x = _mm512_maskz_expand_ps(m, _mm512_loadu_ps(weights)), k = _mm512_loadu_ps(key + 16 * h);
-      weights += __builtin_popcount(m);
-      if constexpr (sum == DenseSum::l1) {
-        const __m512 difference = _mm512_abs_ps(_mm512_sub_ps(query, x));
-        const __m512 term = _mm512_sub_ps(_mm512_sub_ps(difference, size), _mm512_abs_ps(x));
-        _mm512_storeu_ps(key + 16 * h, _mm512_add_ps(k, term));
-      } else {
-        const __m512 term = sum == DenseSum::ip ? _mm512_mul_ps(query, x) : _mm512_min_ps(x, query);
-        _mm512_storeu_ps(key + 16 * h, _mm512_sub_ps(k, term));
-      }
-    }
-  }
+void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float* key) {
+  int64_t i = 0;
+  for (; i + kTogether <= n; i += kTogether) add_dense_words<sum, kTogether>(words + i, n_panels, key);
+  for (; i < n; ++i) add_dense_words<sum, 1>(words + i, n_panels, key);
 }
 
 }  // namespace
 
-void dense_word_avx512(DenseSum sum, const uint64_t* masks, const float* weights, int64_t n_panels, float q,
-                       float* key) {
+void dense_words_avx512(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key) {
   switch (sum) {
     case DenseSum::ip:
-      return dense_word<DenseSum::ip>(masks, weights, n_panels, q, key);
+      return add_dense_words<DenseSum::ip>(words, n, n_panels, key);
     case DenseSum::intersection:
-      return dense_word<DenseSum::intersection>(masks, weights, n_panels, q, key);
+      return add_dense_words<DenseSum::intersection>(words, n, n_panels, key);
     case DenseSum::l1:
-      return dense_word<DenseSum::l1>(masks, weights, n_panels, q, key);
+      return add_dense_words<DenseSum::l1>(words, n, n_panels, key);
   }
-}
-
-void dense_avx512(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride) {
-  typedef float Lanes __attribute__((vector_size(64), may_alias));
-  dense_any<Lanes, 4>(sum, panel, words, key, stride);
 }
 
 }  // namespace cbir

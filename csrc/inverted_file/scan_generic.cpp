@@ -1,7 +1,6 @@
-#include <algorithm>
-#include <cmath>
+#include "inverted_file/scan.h"
 
-#include "inverted_file/dense.h"
+#include <cmath>
 
 namespace cbir {
 
@@ -13,31 +12,23 @@ int64_t scan_generic(const float* key, int64_t n, float limit, uint16_t* out) {
   return found;
 }
 
-void expand_generic(uint64_t mask, const float* weights, float* out) {
-  std::fill(out, out + 64, 0.0f);
-  for (; mask != 0; mask &= mask - 1) out[__builtin_ctzll(mask)] = *weights++;
-}
-
-void dense_word_generic(DenseSum sum, const uint64_t* masks, const float* weights, int64_t n_panels, float q,
-                        float* key) {
-  for (int64_t p = 0; p < n_panels; ++p, key += 64) {
-    for (uint64_t m = masks[p]; m != 0; m &= m - 1) {
-      float& sum_of = key[__builtin_ctzll(m)];
-      const float x = *weights++;
-      if (sum == DenseSum::ip) {
-        sum_of -= q * x;
-      } else if (sum == DenseSum::intersection) {
-        sum_of -= x < q ? x : q;
-      } else {
-        sum_of += std::fabs(q - x) - std::fabs(q) - std::fabs(x);
+void dense_words_generic(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key) {
+  for (const DenseWord* word = words; word < words + n; ++word) {
+    const float *weights = word->weights, q = word->query_weight;
+    for (int64_t p = 0; p < n_panels; ++p) {
+      for (uint64_t m = word->masks[p]; m != 0; m &= m - 1) {
+        float& sum_of = key[64 * p + __builtin_ctzll(m)];
+        const float x = *weights++;
+        if (sum == DenseSum::ip) {
+          sum_of -= q * x;
+        } else if (sum == DenseSum::intersection) {
+          sum_of -= x < q ? x : q;
+        } else {
+          sum_of += std::fabs(q - x) - std::fabs(q) - std::fabs(x);
+        }
       }
     }
   }
-}
-
-void dense_generic(DenseSum sum, const float* panel, const DenseWords& words, float* key, int64_t stride) {
-  typedef float Lanes __attribute__((vector_size(16), may_alias));
-  dense_any<Lanes, 2>(sum, panel, words, key, stride);
 }
 
 }  // namespace cbir

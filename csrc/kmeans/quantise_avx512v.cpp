@@ -18,7 +18,8 @@ CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2
 namespace cbir::kmeans {
 namespace {
 
-constexpr int64_t kAhead = 8;  // points that are fetched before they are needed
+// Points that are fetched before they are needed: into L1, and into L2.
+constexpr int64_t kAhead = 8, kFarAhead = 24;
 
 inline __mmask16 lanes(int64_t rest) { return rest >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << rest) - 1); }
 
@@ -37,7 +38,6 @@ __m512 largest_coordinates(const float* row, const float* mean, int64_t d) {
   __m512 largest = _mm512_setzero_ps();
   int64_t t = 0;
   for (; t + 16 <= d; t += 16) {
-    _mm_prefetch(row + t + kAhead * d, _MM_HINT_T0);
     largest = _mm512_range_ps(centred(row + t, mean + t), largest, kLargestMagnitude);
   }
   if (t < d) largest = _mm512_range_ps(centred(row + t, mean + t, lanes(d - t)), largest, kLargestMagnitude);
@@ -65,6 +65,8 @@ void round_row(const float* row, const float* mean, int64_t d, int64_t width, fl
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       const int64_t at = t + 16 * j;
+      _mm_prefetch(row + at + kAhead * d, _MM_HINT_T0);
+      _mm_prefetch(row + at + kFarAhead * d, _MM_HINT_T1);
       q[j] = rounded(_mm512_mul_ps(centred(row + at, mean + at), inverse), lost);
     }
     const __m512i packed = _mm512_packs_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
