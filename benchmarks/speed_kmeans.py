@@ -12,8 +12,8 @@ avx512v multiplies in 8 bits first and may pass 100 %).
 On a rented machine another's hardware thread may share the core. It takes half the front end, which
 a kernel feels and a loop of multiply-adds in registers hardly does. So the rate of plain no-ops is
 taken before and after each run as a witness: runs beside which it stayed within a fifth of its best
-make a median of their own, ``of_peak_alone``, next to the one over all runs, ``of_peak``. Runs go on
-until 51 were alone, or 2,000 in all.
+make a median of their own, ``of_peak_alone``, next to the one over all runs, ``of_peak``. Runs go
+on until 51 were alone, or 2,000 in all.
 """
 
 from __future__ import annotations

@@ -8,6 +8,10 @@
 
 #include "core/matrix.h"
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace cbir {
 
 template <class T>
@@ -16,7 +20,11 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   explicit AlignedBuffer(int64_t size) : size_(size) {
     const int64_t bytes = checked_mul(size, static_cast<int64_t>(sizeof(T)));
-    if (bytes > 0) data_ = static_cast<T*>(::operator new(static_cast<size_t>(bytes), kAlignment));
+    if (bytes == 0) return;
+    data_ = static_cast<T*>(::operator new(static_cast<size_t>(bytes), alignment()));
+#ifdef __linux__
+    if (alignment() == kHugePage) madvise(data_, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // a wish: it may fail
+#endif
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept { swap(other); }
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
@@ -26,7 +34,7 @@ class AlignedBuffer {
   AlignedBuffer(const AlignedBuffer&) = delete;
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
   ~AlignedBuffer() {
-    if (data_) ::operator delete(data_, kAlignment);
+    if (data_) ::operator delete(data_, alignment());
   }
 
   T* data() const { return data_; }
@@ -34,7 +42,13 @@ class AlignedBuffer {
   T& operator[](int64_t i) const { return data_[i]; }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
+  static constexpr std::align_val_t kAlignment{64}, kHugePage{2 << 20};
+
+  // Large buffers ask for huge pages: where lists begin at random places, each small page would cost a walk through the
+  // page tables, twice as long in a virtual machine.
+  std::align_val_t alignment() const {
+    return size_ * static_cast<int64_t>(sizeof(T)) >= (1 << 20) ? kHugePage : kAlignment;
+  }
 
   void swap(AlignedBuffer& other) noexcept {
     std::swap(data_, other.data_);

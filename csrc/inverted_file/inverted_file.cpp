@@ -61,14 +61,18 @@ inline void add_postings(const uint16_t* images, const float* weights, int64_t n
 
 template <SparseMetric metric>
 void add_words(const PostingBlock& block, const std::vector<Term>& terms, float* key) {
-  // Lists begin at random places: ask early for where they are, and for so many postings.
-  constexpr size_t kAhead = 4;
-  constexpr uint32_t kFetched = 128;
+  // Lists begin at random places: ask early for where they are, then for their first postings.
+  constexpr size_t kPlaceAhead = 16, kAhead = 4;
+  constexpr uint32_t kFetched = 256;
+  for (size_t t = 0; t < std::min(kPlaceAhead, terms.size()); ++t) __builtin_prefetch(&block.offsets[terms[t].word]);
   for (size_t t = 0; t < terms.size(); ++t) {
+    if (t + kPlaceAhead < terms.size()) __builtin_prefetch(&block.offsets[terms[t + kPlaceAhead].word]);
     if (t + kAhead < terms.size()) {
-      const uint32_t soon = block.offsets[terms[t + kAhead].word];
-      for (uint32_t i = 0; i < kFetched; i += 32) __builtin_prefetch(block.images.data() + soon + i);
-      for (uint32_t i = 0; i < kFetched; i += 16) __builtin_prefetch(block.weights.data() + soon + i);
+      const uint32_t soon = block.offsets[terms[t + kAhead].word], end = block.offsets[terms[t + kAhead].word + 1];
+      for (uint32_t i = soon; i < std::min(end, soon + kFetched); i += 16) {
+        __builtin_prefetch(block.weights.data() + i);
+        if (i % 32 < 16) __builtin_prefetch(block.images.data() + i);
+      }
     }
     const uint32_t from = block.offsets[terms[t].word], to = block.offsets[terms[t].word + 1];
     add_postings<metric>(block.images.data() + from, block.weights.data() + from, to - from, terms[t].weight, key);

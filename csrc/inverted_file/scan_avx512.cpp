@@ -43,7 +43,7 @@ void add_dense_words(const DenseWord* words, int64_t n_panels, float* key) {
 #pragma GCC unroll 4
       for (int h = 0; h < 4; ++h) {
         const __mmask16 m = static_cast<__mmask16>(mask >> (16 * h));
-        _mm_prefetch(weights[w] + kAhead, _MM_HINT_T0);
+        if (h % 2 == 0) _mm_prefetch(weights[w] + kAhead, _MM_HINT_T0);
         const __m512 x = _mm512_maskz_expand_ps(m, _mm512_loadu_ps(weights[w]));
         weights[w] += __builtin_popcount(m);
         if constexpr (sum == DenseSum::l1) {
