@@ -144,7 +144,6 @@ def test_add_remove_update(root, tmp_path):
 
 
 def test_labels(root, tmp_path):
-    pytest.importorskip("cbir.datasets")
     path = tmp_path / "c"
     Collection.build(root, path, COLOUR)
     assert Collection.open(path).labels([0]) == [None]

@@ -44,8 +44,8 @@ class AlignedBuffer {
  private:
   static constexpr std::align_val_t kAlignment{64}, kHugePage{2 << 20};
 
-  // Large buffers ask for huge pages: where lists begin at random places, each small page would cost a walk through the
-  // page tables, twice as long in a virtual machine.
+  // Large buffers ask for huge pages: where lists begin at random places, each small page costs a walk through the page
+  // tables.
   std::align_val_t alignment() const {
     return size_ * static_cast<int64_t>(sizeof(T)) >= (1 << 20) ? kHugePage : kAlignment;
   }

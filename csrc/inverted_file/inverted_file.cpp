@@ -21,11 +21,11 @@ constexpr simd::Table<ScanFn> kScans{scan_generic,
 #endif
 };
 
-constexpr simd::Table<DenseWordsFn> kDenseWords{dense_words_generic,
+constexpr simd::Table<const DenseKernels*> kDense{&kDenseGeneric,
 #if defined(__x86_64__)
-                                                dense_words_avx2, dense_words_avx512, nullptr
+                                                  &kDenseAvx2, &kDenseAvx512, nullptr
 #else
-                                                nullptr, nullptr, nullptr
+                                                  nullptr, nullptr, nullptr
 #endif
 };
 
@@ -96,9 +96,10 @@ void start_keys(const PostingBlock& block, float start, float* key) {
 }
 
 void add_dense_words(SparseMetric metric, const PostingBlock& block, const std::vector<Term>& terms, float* key) {
-  const DenseSum sum = metric == SparseMetric::l1                       ? DenseSum::l1
-                       : metric == SparseMetric::histogram_intersection ? DenseSum::intersection
-                                                                        : DenseSum::ip;
+  const DenseKernels& dense = *simd::pick(kDense);
+  const auto add = metric == SparseMetric::l1                       ? dense.l1
+                   : metric == SparseMetric::histogram_intersection ? dense.intersection
+                                                                    : dense.ip;
   std::vector<DenseWord> words;
   size_t place = 0;
   for (const Term& term : terms) {
@@ -108,7 +109,7 @@ void add_dense_words(SparseMetric metric, const PostingBlock& block, const std::
     const int64_t at = static_cast<int64_t>(place) * block.panels();
     words.push_back({block.masks.data() + at, block.dense.data() + block.begins[place], term.weight});
   }
-  simd::pick(kDenseWords)(sum, words.data(), static_cast<int64_t>(words.size()), block.panels(), key);
+  add(words.data(), static_cast<int64_t>(words.size()), block.panels(), key);
 }
 
 Query query_of(SparseMetric metric, const SparseRows& queries, int64_t q) {

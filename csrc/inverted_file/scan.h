@@ -13,13 +13,6 @@ int64_t scan_generic(const float* key, int64_t n, float limit, uint16_t* out);
 int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out);
 int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out);
 
-// What a posting adds to a score, with q of the query and x of the row:
-//   ip             key -= q x, rounded twice at every level
-//   intersection   key -= min(q, x)
-//   l1             key += |q - x| - |q| - |x|
-// x = 0 changes nothing.
-enum class DenseSum { ip, intersection, l1 };
-
 // One dense word of a block and its weight in one query.
 struct DenseWord {
   const uint64_t* masks;  // (n_panels,)
@@ -28,11 +21,20 @@ struct DenseWord {
 };
 
 // Adds n dense words to the scores of one query, in their order: for row i of n_panels * 64 whose bit is set in a
-// word's masks, key[i] and the next of its weights for x.
-using DenseWordsFn = void (*)(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key);
+// word's masks, with q of the query and x the next of the word's weights,
+//   ip             key[i] -= q x, rounded twice at every level
+//   intersection   key[i] -= min(q, x)
+//   l1             key[i] += |q - x| - |q| - |x|
+// x = 0 changes nothing.
+enum class DenseSum { ip, intersection, l1 };
+struct DenseKernels {
+  void (*ip)(const DenseWord* words, int64_t n, int64_t n_panels, float* key);
+  void (*intersection)(const DenseWord* words, int64_t n, int64_t n_panels, float* key);
+  void (*l1)(const DenseWord* words, int64_t n, int64_t n_panels, float* key);
+};
 
-void dense_words_generic(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key);
-void dense_words_avx2(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key);
-void dense_words_avx512(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key);
+extern const DenseKernels kDenseGeneric;
+extern const DenseKernels kDenseAvx2;    // x86-64 only
+extern const DenseKernels kDenseAvx512;  // x86-64 only
 
 }  // namespace cbir

@@ -68,16 +68,8 @@ void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float*
 
 }  // namespace
 
-void dense_words_avx512(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key) {
-  switch (sum) {
-    case DenseSum::ip:
-      return add_dense_words<DenseSum::ip>(words, n, n_panels, key);
-    case DenseSum::intersection:
-      return add_dense_words<DenseSum::intersection>(words, n, n_panels, key);
-    case DenseSum::l1:
-      return add_dense_words<DenseSum::l1>(words, n, n_panels, key);
-  }
-}
+const DenseKernels kDenseAvx512{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
+                                add_dense_words<DenseSum::l1>};
 
 }  // namespace cbir
 CBIR_TARGET_END

@@ -12,16 +12,19 @@ int64_t scan_generic(const float* key, int64_t n, float limit, uint16_t* out) {
   return found;
 }
 
-void dense_words_generic(DenseSum sum, const DenseWord* words, int64_t n, int64_t n_panels, float* key) {
+namespace {
+
+template <DenseSum sum>
+void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float* key) {
   for (const DenseWord* word = words; word < words + n; ++word) {
     const float *weights = word->weights, q = word->query_weight;
     for (int64_t p = 0; p < n_panels; ++p) {
       for (uint64_t m = word->masks[p]; m != 0; m &= m - 1) {
         float& sum_of = key[64 * p + __builtin_ctzll(m)];
         const float x = *weights++;
-        if (sum == DenseSum::ip) {
+        if constexpr (sum == DenseSum::ip) {
           sum_of -= q * x;
-        } else if (sum == DenseSum::intersection) {
+        } else if constexpr (sum == DenseSum::intersection) {
           sum_of -= x < q ? x : q;
         } else {
           sum_of += std::fabs(q - x) - std::fabs(q) - std::fabs(x);
@@ -30,5 +33,10 @@ void dense_words_generic(DenseSum sum, const DenseWord* words, int64_t n, int64_
     }
   }
 }
+
+}  // namespace
+
+const DenseKernels kDenseGeneric{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
+                                 add_dense_words<DenseSum::l1>};
 
 }  // namespace cbir

@@ -1,9 +1,12 @@
-// Reductions of eight rows at a time: one transposition for all, where each by itself would wait on a chain of
-// shuffles. Included by files of level avx512v, inside their target, after immintrin.h.
+// Partial vectors, and reductions of eight rows at a time: one transposition for all, where each by itself would wait
+// on a chain of shuffles. Included by files of level avx512v, inside their target, after immintrin.h.
 #pragma once
 
 namespace cbir::kmeans {
 namespace {
+
+// The first `rest` of 16 lanes.
+inline __mmask16 lanes(int64_t rest) { return rest >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << rest) - 1); }
 
 // Joins, as types: a lambda's hidden function pointer would leave the target.
 struct LargerInt {

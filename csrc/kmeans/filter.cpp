@@ -92,7 +92,7 @@ void Narrowed::reset(int64_t n, int64_t groups) {
   margin.resize(static_cast<size_t>(n));
   best.assign(static_cast<size_t>(n), std::numeric_limits<int32_t>::min());
   count.assign(static_cast<size_t>(n), 0);
-  candidates.resize(static_cast<size_t>(n * kMaxLeft));
+  candidates.resize(static_cast<size_t>(n * kMaxCandidates));
 }
 
 namespace {
@@ -137,7 +137,7 @@ void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matri
   thread_local std::vector<float> scores;
   thread_local std::vector<int32_t> more;  // points with more than two candidates
   points.reset(n, words.groups);
-  pairs.resize(static_cast<size_t>(n * kMaxLeft + 1));
+  pairs.resize(static_cast<size_t>(n * kMaxCandidates + 1));
   more.resize(static_cast<size_t>(n));
   kernels.quantise(x, n, d, words, points);
   kernels.scan(n, words, points);
@@ -145,7 +145,7 @@ void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matri
   // Two candidates are the most frequent case that needs a look. No one can guess which points have them: no branches.
   int64_t n_two = 0, n_more = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const Candidate* few = points.candidates.data() + i * kMaxLeft;
+    const Candidate* few = points.candidates.data() + i * kMaxCandidates;
     const int32_t count = points.count[i];
     word_ids[i] = count ? few[0].word : -1;
     more[n_more] = static_cast<int32_t>(i);
@@ -157,7 +157,7 @@ void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matri
   int64_t n_pairs = 2 * n_two;
   for (int64_t m = 0; m < n_more; ++m) {
     const int32_t i = more[m], threshold = points.best[i] - points.margin[i];
-    const Candidate* few = points.candidates.data() + i * kMaxLeft;
+    const Candidate* few = points.candidates.data() + i * kMaxCandidates;
     for (int32_t j = 0; j < points.count[i]; ++j) {
       pairs[n_pairs] = {i, few[j].word};
       n_pairs += few[j].score >= threshold;

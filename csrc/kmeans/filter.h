@@ -27,7 +27,7 @@
 
 namespace cbir::kmeans {
 
-inline constexpr int64_t kMaxLeft = 48;  // candidates of a point, before the plain kernel takes over
+inline constexpr int64_t kMaxCandidates = 48;  // candidates of a point, before the plain kernel takes over
 
 // The words in 8 bits. Panels (n_panels, groups, 64, 4) int8: four dimensions of a word side by side, as VNNI reads
 // them.
@@ -71,7 +71,7 @@ struct Narrowed {
   std::vector<int32_t> margin;  // (n,) how far below the best a candidate may lie; -1: the plain kernel has to look
   std::vector<int32_t> best;    // (n,) largest I so far
   std::vector<int32_t> count;   // (n,) candidates
-  std::vector<Candidate> candidates;  // (n, kMaxLeft) in rising order of words
+  std::vector<Candidate> candidates;  // (n, kMaxCandidates) in rising order of words
 };
 
 struct FilterKernels {

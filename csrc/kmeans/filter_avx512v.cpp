@@ -88,7 +88,7 @@ int32_t drop(Candidate* candidates, int32_t count, int32_t threshold) {
 // Takes up the words of the tile's strip that are within the margin of the best one of point i.
 void take_up(const int32_t* scores, int64_t n_panels, int32_t first_word, int64_t i, int32_t threshold,
              Narrowed& points) {
-  Candidate* candidates = points.candidates.data() + i * kMaxLeft;
+  Candidate* candidates = points.candidates.data() + i * kMaxCandidates;
   int32_t count = points.count[i];
   const __m512i least = _mm512_set1_epi32(threshold);
   for (int64_t p = 0; p < n_panels; ++p, scores += kPanel, first_word += kPanel) {
@@ -98,7 +98,7 @@ void take_up(const int32_t* scores, int64_t n_panels, int32_t first_word, int64_
       near |= static_cast<uint64_t>(_mm512_cmpge_epi32_mask(_mm512_load_si512(scores + 16 * h), least)) << (16 * h);
     }
     for (; near; near &= near - 1) {
-      if (count == kMaxLeft && (count = drop(candidates, count, threshold)) == kMaxLeft) {
+      if (count == kMaxCandidates && (count = drop(candidates, count, threshold)) == kMaxCandidates) {
         points.margin[i] = -1;  // from now on nothing is near enough
         points.count[i] = 0;
         return;
@@ -127,7 +127,7 @@ void narrow(const Tile& tile, Narrowed& points) {
   }
 }
 
-// A tile is narrowed while the next one's products are on their way: branches that are guessed wrong cost nothing then.
+// A tile is narrowed while the next one's products are on their way: a branch guessed wrong holds up less then.
 void scan(int64_t n, const FilterWords& words, Narrowed& points) {
   static_assert(kRows <= 8);
   Tile tiles[2];
@@ -163,7 +163,7 @@ inline __m512 products(const float* x, const float* c, int64_t d) {
     s1 = _mm512_fmadd_ps(_mm512_loadu_ps(x + t + 16), _mm512_loadu_ps(c + t + 16), s1);
   }
   for (; t < d; t += 16) {
-    const __mmask16 in = d - t >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << (d - t)) - 1);
+    const __mmask16 in = lanes(d - t);
     s0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(in, x + t), _mm512_maskz_loadu_ps(in, c + t), s0);
   }
   return _mm512_add_ps(s0, s1);

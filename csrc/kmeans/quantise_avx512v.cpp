@@ -21,8 +21,6 @@ namespace {
 // Points that are fetched before they are needed: into L1, and into L2.
 constexpr int64_t kAhead = 8, kFarAhead = 24;
 
-inline __mmask16 lanes(int64_t rest) { return rest >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << rest) - 1); }
-
 // Sixteen coordinates relative to the mean.
 inline __m512 centred(const float* row, const float* mean) {
   return _mm512_sub_ps(_mm512_loadu_ps(row), _mm512_loadu_ps(mean));

@@ -81,37 +81,36 @@ void encode_one(const Kernels& kernels, const float* x, const int32_t* word_ids,
   normalise(kernels, out, k * d, options.intra ? static_cast<double>(n_blocks) : total(image_lanes));
 }
 
+// Calls each(b, words) for every image b, with scratch space for the order of its words.
+template <class Each>
+void for_images(int64_t n, int n_threads, Each each) {
+  parallel_for(ceil_div(n, kImagesPerChunk), n_threads, [&](int64_t chunk, int) {
+    WordOrder words;
+    const int64_t end = std::min(n, (chunk + 1) * kImagesPerChunk);
+    for (int64_t b = chunk * kImagesPerChunk; b < end; ++b) each(b, words);
+  });
+}
+
 }  // namespace
 
 void encode(Matrix<const float> x, Span<const int64_t> offsets, Span<const int32_t> word_ids,
             Matrix<const float> centroids, Options options, int n_threads, Matrix<float> out) {
   const Kernels& kernels = *simd::pick(kTable);
-  const int64_t n = offsets.size - 1;
-  parallel_for(ceil_div(n, kImagesPerChunk), n_threads, [&](int64_t chunk, int) {
-    WordOrder words;
-    const int64_t end = std::min(n, (chunk + 1) * kImagesPerChunk);
-    for (int64_t b = chunk * kImagesPerChunk; b < end; ++b) {
-      const int64_t begin = offsets[b];
-      encode_one(kernels, x.row(begin), word_ids.data + begin, offsets[b + 1] - begin, centroids, options, words,
-                 out.row(b));
-    }
+  for_images(offsets.size - 1, n_threads, [&](int64_t b, WordOrder& words) {
+    const int64_t begin = offsets[b];
+    encode_one(kernels, x.row(begin), word_ids.data + begin, offsets[b + 1] - begin, centroids, options, words,
+               out.row(b));
   });
 }
 
 void transform(Matrix<const float> x, Span<const int64_t> offsets, const kmeans::Words& words, Options options,
                int n_threads, Matrix<float> out) {
   const Kernels& kernels = *simd::pick(kTable);
-  const int64_t n = offsets.size - 1;
-  parallel_for(ceil_div(n, kImagesPerChunk), n_threads, [&](int64_t chunk, int) {
-    WordOrder order;
-    std::vector<int32_t> word_ids;
-    const int64_t end = std::min(n, (chunk + 1) * kImagesPerChunk);
-    for (int64_t b = chunk * kImagesPerChunk; b < end; ++b) {
-      const Matrix<const float> rows{x.row(offsets[b]), offsets[b + 1] - offsets[b], x.cols};
-      word_ids.resize(rows.rows);
-      words.assign(rows, 1, word_ids.data(), nullptr);
-      encode_one(kernels, rows.data, word_ids.data(), rows.rows, words.centroids(), options, order, out.row(b));
-    }
+  for_images(offsets.size - 1, n_threads, [&](int64_t b, WordOrder& order) {
+    const Matrix<const float> rows{x.row(offsets[b]), offsets[b + 1] - offsets[b], x.cols};
+    std::vector<int32_t> word_ids(static_cast<size_t>(rows.rows));
+    words.assign(rows, 1, word_ids.data(), nullptr);
+    encode_one(kernels, rows.data, word_ids.data(), rows.rows, words.centroids(), options, order, out.row(b));
   });
 }
 

@@ -117,7 +117,8 @@ def test_scipy_brute_force():
 
 @pytest.mark.reference
 def test_sklearn_idf():
-    text = pytest.importorskip("sklearn.feature_extraction.text")
+    from sklearn.feature_extraction import text
+
     bags, centroids = clustered(np.random.default_rng(4), (60,) * 20, 40, 4)
     bow = BagOfWords(Nearest(centroids), tf="raw").fit(bags)
     dense = bow.count(bags).to_dense()

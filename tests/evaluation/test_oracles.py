@@ -42,7 +42,8 @@ def case():
 
 
 def test_against_ir_measures(case):
-    ir = pytest.importorskip("ir_measures")
+    import ir_measures as ir
+
     protocol, ranked, run, qrels = case
     theirs = {
         "map": ir.AP, "r_precision": ir.Rprec, "ndcg@10": ir.nDCG @ 10,
@@ -58,7 +59,8 @@ def test_against_ir_measures(case):
 
 def test_against_ranx(case, monkeypatch):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # compiling takes a minute, this case a second
-    ranx = pytest.importorskip("ranx")
+    import ranx
+
     protocol, ranked, run, qrels = case
     theirs = {
         "map": "map", "r_precision": "r-precision", "ndcg@10": "ndcg@10",
@@ -73,7 +75,8 @@ def test_against_ranx(case, monkeypatch):
 
 
 def test_against_scikit_learn():
-    sklearn_metrics = pytest.importorskip("sklearn.metrics")
+    import sklearn.metrics as sklearn_metrics
+
     from cbir.evaluation import average_precision
 
     rng = np.random.default_rng(0)
