@@ -1,10 +1,6 @@
 import difflib
 
-import pytest
-
 from tests.stubs import STUB, generate
-
-pytest.importorskip("pybind11_stubgen")
 
 
 def test_the_stub_in_git_is_that_of_the_compiled_module():
