@@ -17,6 +17,8 @@ from cbir.errors import DimensionError, DTypeError
 
 Image = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
+Region = tuple[float, float, float, float]
+"""(x, y, width, height) in pixels of a picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +96,26 @@ class Bags:
 
 
 @dataclass(frozen=True, eq=False)
+class Maps(Bags):
+    """Activation maps of many images: bag i is a grid of ``grids[i]`` places, row by row.
+
+    Attributes
+    ----------
+    grids : (n_images, 2) int32, height and width; their product is the size of the bag.
+    """
+
+    grids: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        g = self.grids
+        if g.dtype != np.int32 or g.shape != (len(self), 2):
+            raise DimensionError(f"Maps: grids are {g.dtype} {g.shape}, expected int32 (n, 2)")
+        if not np.array_equal(g.astype(np.int64).prod(axis=1), np.diff(self.offsets)):
+            raise DimensionError("Maps: height times width of a grid is not the size of its bag")
+
+
+@dataclass(frozen=True, eq=False)
 class SparseVectors:
     """Rows of a sparse (n, n_words) matrix in CSR form: the bag-of-words vectors.
 
@@ -158,6 +180,17 @@ class SearchResult(NamedTuple):
     ids, ties to the smaller one; -1 (with `D` inf or -inf) where there are fewer than k.
     """
 
+    D: NDArray[np.float32]
+    I: NDArray[np.int64]  # noqa: E741  the field's name for it
+
+
+class RangeResult(NamedTuple):
+    """All rows within a radius: those of query i are ``lims[i]`` to ``lims[i + 1]``, best first.
+
+    `lims` (nq + 1,) int64, `D` (total,) float32 and `I` (total,) int64 as in `SearchResult`.
+    """
+
+    lims: NDArray[np.int64]
     D: NDArray[np.float32]
     I: NDArray[np.int64]  # noqa: E741  the field's name for it
 
