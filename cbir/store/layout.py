@@ -98,10 +98,8 @@ class Layout:
     def unnamed(self, named: Container[Path]) -> list[Path]:
         """Whatever lies in the collection's folders and is in no catalogue, sorted."""
         own = {self.marker, self.recipe, self.catalogue, self.lock}
-        own |= {self.features, self.models, self.indexes}
-        found = [
-            p for p in self._entries(self.folder) if p not in own and p.name[-8:] != "-journal"
-        ]
+        own |= {self.features, self.models, self.indexes, Path(f"{self.catalogue}-journal")}
+        found = [p for p in self._entries(self.folder) if p not in own]
         for folder in (*_folders(self.features), *_folders(self.indexes)):
             found += [p for p in self._entries(folder) if p not in named]
         found += [p for p in self._entries(self.models) if p not in named]

@@ -244,11 +244,9 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
     except FormatError:
         raise
     except OSError as error:
-        missing = not path.exists()
-        reason = (
-            "cannot be read (no such file)" if missing else f"not HDF5, cut or altered ({error})"
-        )
-        raise FormatError(f"{path}: {reason}") from error
+        if not path.exists():
+            raise FormatError(f"{path}: cannot be read (no such file)") from error
+        raise FormatError(f"{path}: not HDF5, cut or altered ({error})") from error
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise FormatError(f"{path}: not HDF5, cut or altered ({error})") from error
 

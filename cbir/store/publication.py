@@ -7,8 +7,8 @@
         p.add_segment(...)
     # the block has ended well                 generation + 1, tally, COMMIT
 
-An error inside the block, or a killed process, leaves the catalogue as it was. Every row that comes,
-changes or goes is taken into and out of the tally by triggers, so none can be forgotten.
+An error inside the block, or a killed process, leaves the catalogue as it was. Every row that
+comes, changes or goes is taken into and out of the tally by triggers, so none can be forgotten.
 """
 
 from __future__ import annotations
@@ -184,8 +184,7 @@ class Publication:
             run(f"DELETE FROM {table} WHERE died < ?", (self.number,))
         run("DELETE FROM generations WHERE number < ?", (self.before.number,))
         self._connection.executemany(
-            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            sorted(self.facts.items()),
+            "INSERT OR REPLACE INTO facts VALUES (?, ?)", sorted(self.facts.items())
         )
         new = Generation(
             self.number,

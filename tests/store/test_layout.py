@@ -57,7 +57,7 @@ def test_a_folder_of_somebody_else_is_refused_and_untouched(tmp_path):
 def test_the_older_format_is_told_apart(tmp_path):
     fill(tmp_path, "catalogue.sqlite", "CURRENT", "features/part-000001.h5")
     for look in (claim, check_marker):
-        with pytest.raises(FormatError, match="older format.*build it anew into another folder"):
+        with pytest.raises(FormatError, match=r"older format.*build it anew into another folder"):
             look(tmp_path)
 
 
