@@ -15,7 +15,7 @@ Map::
 Nothing here knows what an array means: parts hand over names and arrays and get them back, checked.
 """
 
-from cbir.store.arrays import load_arrays, read_manifest, save_arrays
+from cbir.store.arrays import check_arrays, load_arrays, read_manifest, save_arrays
 from cbir.store.atomic import atomic_folder, atomic_write
 from cbir.store.catalogue import (
     Catalogue,
@@ -47,6 +47,7 @@ __all__ = [
     "WriterLock",
     "atomic_folder",
     "atomic_write",
+    "check_arrays",
     "check_marker",
     "claim",
     "create_catalogue",
