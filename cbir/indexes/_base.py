@@ -67,6 +67,8 @@ class Index(ABC):
     """
 
     kind: ClassVar[str]
+    takes: ClassVar[Any]
+    KNOBS: ClassVar[tuple[str, ...]] = ()
     METRICS: ClassVar[tuple[str, ...]]
     ASCENDING: ClassVar[tuple[str, ...]] = ("l2", "l1")
 

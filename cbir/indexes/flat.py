@@ -17,14 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir import _checks, _core
 from cbir.errors import FormatError, ParameterError
 from cbir.indexes._base import Growing, Index, expect
+from cbir.types import Vectors
 
 # Squared lengths above this could overflow float32 in a distance: (|q| + |x|)^2 <= 4e36.
 _LARGEST_SQUARE = 1e36
@@ -49,9 +51,16 @@ class Flat(Index):
     """
 
     kind: ClassVar[str] = "flat"
+    takes: ClassVar[Any] = Vectors
     METRICS: ClassVar[tuple[str, ...]] = ("l2", "ip", "cosine")
 
-    def __init__(self, d: int, metric: str = "l2") -> None:
+    def __init__(
+        self,
+        d: int,
+        metric: Annotated[
+            Literal["l2", "ip", "cosine"], Field(description="how vectors are compared")
+        ] = "l2",
+    ) -> None:
         super().__init__(d, metric)
         self._x = Growing(np.zeros((0, self.d), np.float32))
 

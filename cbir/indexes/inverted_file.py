@@ -26,10 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir import _checks, _core
 from cbir.errors import DimensionError, DTypeError, FormatError, ParameterError
@@ -62,9 +63,17 @@ class InvertedFile(Index):
     """
 
     kind: ClassVar[str] = "inverted_file"
+    takes: ClassVar[Any] = SparseVectors
     METRICS: ClassVar[tuple[str, ...]] = ("cosine", "ip", "histogram_intersection", "l1")
 
-    def __init__(self, n_words: int, metric: str = "cosine") -> None:
+    def __init__(
+        self,
+        n_words: int,
+        metric: Annotated[
+            Literal["cosine", "histogram_intersection", "l1", "ip"],
+            Field(description="how vectors are compared"),
+        ] = "cosine",
+    ) -> None:
         super().__init__(n_words, metric)
         _checks.check_int(n_words, who="InvertedFile", name="n_words", low=1, high=2**31 - 1)
         self._words = Growing(np.zeros(0, np.int32))
