@@ -94,11 +94,13 @@ class Pipeline:
         DimensionError for an array that is no picture.
         """
         options = self.recipe.image
-        side = options.max_side or None
         if isinstance(source, np.ndarray):
-            return images.resize(source, side) if side else source
+            return images.resize(source, options.max_side) if options.max_side else source
         return images.decode(
-            source, max_side=side, max_pixels=options.max_pixels, background=options.background
+            source,
+            max_side=options.max_side,
+            max_pixels=options.max_pixels,
+            background=options.background,
         )
 
     def describe_stored(self, image: Image, region: Region | None = None) -> Features:

@@ -25,10 +25,11 @@ Cost: the assignment, N n_words d multiply-adds, dwarfs the rest; 8 bytes per st
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir import store
 from cbir._checks import check_int, threads
@@ -73,16 +74,28 @@ class BagOfWords:
     """
 
     sparse: ClassVar[bool] = True
+    takes: ClassVar[Any] = Bags
+    gives: ClassVar[Any] = SparseVectors
 
     def __init__(
         self,
         vocabulary: Vocabulary,
         *,
-        tf: Literal["raw", "log", "sqrt"] = "sqrt",
-        idf: bool = True,
-        norm: Literal["l1", "l2", "none"] = "l2",
-        n_assign: int = 1,
-        sigma: float = 0.154,
+        tf: Annotated[
+            Literal["raw", "log", "sqrt"], Field(description="weight of a word's count")
+        ] = "sqrt",
+        idf: Annotated[
+            bool, Field(description="weigh words by log(images / images with the word)")
+        ] = True,
+        norm: Annotated[
+            Literal["l1", "l2", "none"], Field(description="normalisation of the vector")
+        ] = "l2",
+        n_assign: Annotated[
+            int, Field(ge=1, le=64, description="words per descriptor; above 1: soft assignment")
+        ] = 1,
+        sigma: Annotated[
+            float, Field(gt=0, le=1e6, description="width of the soft weight exp(-d2 / (2 sigma2))")
+        ] = 0.154,
         n_threads: int = 0,
     ) -> None:
         who = "BagOfWords"

@@ -32,16 +32,17 @@ one core; d floats of memory for each picture. ukbench1000, joint HSV 20 x 10 x 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir._checks import check_int
 from cbir.errors import ParameterError
 from cbir.features._arguments import Region, check_image, check_region
-from cbir.types import Image
+from cbir.types import Image, Vectors
 
 RANGES: dict[str, tuple[tuple[int, int], ...]] = {
     "rgb": ((0, 256), (0, 256), (0, 256)),
@@ -52,6 +53,8 @@ RANGES: dict[str, tuple[tuple[int, int], ...]] = {
 
 _CONVERSION = {"hsv": cv2.COLOR_RGB2HSV, "lab": cv2.COLOR_RGB2LAB}
 _MAX_D = 1 << 20
+
+Bins = Annotated[int, Field(ge=1, le=256)]
 
 
 class ColourHistogram:
@@ -79,14 +82,23 @@ class ColourHistogram:
     """
 
     kind = "global"
+    gives: ClassVar[Any] = Vectors
 
     def __init__(
         self,
-        space: str = "hsv",
-        bins: Sequence[int] = (20, 10, 20),
-        joint: bool = True,
-        grid: int = 1,
-        hellinger: bool = True,
+        space: Annotated[Literal["rgb", "hsv", "lab"], Field(description="colour space")] = "hsv",
+        bins: Annotated[
+            tuple[Bins, Bins, Bins], Field(description="bins of each colour channel")
+        ] = (20, 10, 20),
+        joint: Annotated[
+            bool, Field(description="one joint histogram; false: one for each colour channel")
+        ] = True,
+        grid: Annotated[
+            int, Field(ge=1, le=16, description="cells per side of the spatial grid")
+        ] = 1,
+        hellinger: Annotated[
+            bool, Field(description="square root of the L1-normalised histogram")
+        ] = True,
     ) -> None:
         if space not in RANGES:
             raise ParameterError(

@@ -23,16 +23,17 @@ keypoint after.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir._checks import check_int
 from cbir.errors import ParameterError
 from cbir.features._arguments import Region, check_image, check_region
-from cbir.types import Image, LocalFeatures
+from cbir.types import Bags, Image, LocalFeatures
 
 _D = 128
 _N_OCTAVE_LAYERS, _EDGE_THRESHOLD, _SIGMA = 3, 10.0, 1.6  # Lowe 2004, sections 3.3 and 4.1
@@ -63,10 +64,20 @@ class Sift:
     """
 
     kind = "local"
+    gives: ClassVar[Any] = Bags
     d = _D
 
     def __init__(
-        self, contrast_threshold: float = 0.02, max_keypoints: int = 2000, root: bool = True
+        self,
+        contrast_threshold: Annotated[
+            float, Field(ge=0, le=1, description="smaller finds more keypoints in flat regions")
+        ] = 0.02,
+        max_keypoints: Annotated[
+            int, Field(ge=1, le=1_000_000, description="keypoints kept at most, the strongest")
+        ] = 2000,
+        root: Annotated[
+            bool, Field(description="RootSIFT: square root of the L1-normalised descriptor")
+        ] = True,
     ) -> None:
         if not 0 <= contrast_threshold <= 1:  # also refuses NaN
             raise ParameterError(

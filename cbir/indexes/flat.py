@@ -62,7 +62,7 @@ class Flat(Index):
         d: int,
         metric: Annotated[
             Literal["l2", "ip", "cosine"],
-            Field(description="what is compared: squared distance, inner product, cosine"),
+            Field(description="how vectors are compared"),
         ] = "l2",
     ) -> None:
         super().__init__(d, metric)
