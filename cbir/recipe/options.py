@@ -86,13 +86,13 @@ def _remade(part: Any, name: str, values: dict[str, Any]) -> Options:
 
 
 @cache
-def options_of(part: Callable[..., Any], name: str = "") -> type[Options]:
+def options_of(part: Callable[..., Any], name: str) -> type[Options]:
     """Make the model of the options of a class or function; the same one at each call.
 
     Parameters
     ----------
     part : a class whose constructor, or a function which, has annotated arguments.
-    name : its name in the registry.
+    name : its name in the registry; "" for a table that has no choice of part.
 
     Raises
     ------
@@ -104,10 +104,10 @@ def options_of(part: Callable[..., Any], name: str = "") -> type[Options]:
     >>> options_of(VLAD, "vlad")(intra=False).arguments()
     {'signed_sqrt': True, 'intra': False, 'l2': True}
     """
-    call = part.__init__ if isinstance(part, type) else part
+    call: Any = part.__init__ if isinstance(part, type) else part  # type: ignore[misc]
     hints = type_hints(call, include_extras=True)
     fields: dict[str, Any] = {}
-    for key, parameter in inspect.signature(call).parameters.items():
+    for key, parameter in inspect.signature(part).parameters.items():
         annotation = _option(hints.get(key))
         if annotation is None:
             continue

@@ -195,7 +195,7 @@ class Recipe:
             return cls(
                 name,
                 read(Seed, {"seed": tables.get("seed", 0)}, "").seed,
-                read(options_of(decode), _table(tables, "image"), "image"),
+                read(options_of(decode, ""), _table(tables, "image"), "image"),
                 channels,
                 read_fusion(tables.get("fusion", {}), channels),
                 read_list("rerank", tables.get("rerank", []), "rerank"),
