@@ -80,7 +80,9 @@ class ArrayDatabase:
     def _get(self, kept: Mapping[str, Any], channel: str, what: str) -> Any:
         if channel not in kept:
             there = ", ".join(kept) or "none"
-            raise ParameterError(f"ArrayDatabase: no {what} of channel {channel!r}, there is {there}")
+            raise ParameterError(
+                f"ArrayDatabase: no {what} of channel {channel!r}, there is {there}"
+            )
         return kept[channel]
 
 
@@ -129,9 +131,7 @@ def answer(
     return SearchResult(result.D[:, :k].copy(), result.I[:, :k].copy())
 
 
-def _knobs(
-    channels: Mapping[str, Channel], given: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
+def _knobs(channels: Mapping[str, Channel], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Search knobs of each channel: the recipe's, and before them those given now."""
     known = {name: channel.knobs for name, channel in channels.items()}
     for knob in given:

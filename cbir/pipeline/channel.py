@@ -215,18 +215,19 @@ class Channel:
 
     def _fit_rows(self, batches: Batches, n_threads: int, progress: Progress) -> None:
         """Fit descriptor transforms and vocabulary, to one sample of rows."""
-        encoding, describers = self._encoding, self._describers
-        size, d = 0, self.feature.d
-        if encoding is not None:
-            size = encoding.sample_size(batches.total, d)
+        encoding, describers, d = self._encoding, self._describers, self.feature.d
+        size = encoding.sample_size(batches.total, d) if encoding is not None else 0
         if describers.learns:
-            size = most_rows(d)
-        if not size:
-            return
-        sample = describers.fit(batches.sample(size, self._seed))
+            size = max(size, most_rows(d))
+        sample = batches.sample(size, self._seed) if size else rows_of(self._no_rows())
+        sample = describers.fit(sample)
         if encoding is not None:
             encoding.fit_vocabulary(
-                sample, seed=self._seed, n_threads=n_threads, progress=progress
+                sample,
+                batches.total,
+                seed=self._seed,
+                n_threads=n_threads,
+                progress=progress,
             )
 
     def _fit_vectors(self, prepared: Batches, n_threads: int) -> Index:

@@ -109,9 +109,7 @@ def fuse(
     return out
 
 
-def _blocks(
-    lists: list[NDArray[np.int64]], depth: int, n_blocks: int
-) -> list[NDArray[np.int64]]:
+def _blocks(lists: list[NDArray[np.int64]], depth: int, n_blocks: int) -> list[NDArray[np.int64]]:
     """Candidates of one query: the union of the first `depth`, what 2 depth adds, 4 depth, ..."""
     blocks: list[NDArray[np.int64]] = []
     seen = np.zeros(0, np.int64)

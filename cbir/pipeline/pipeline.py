@@ -216,7 +216,7 @@ class Pipeline:
         lengths = {name: len(vectors[name]) for name in self.channels if name in vectors}
         if set(vectors) != set(self.channels) or len(set(lengths.values())) > 1:
             raise ParameterError(
-                f"Pipeline.query_of: vectors has rows {({n: len(v) for n, v in vectors.items()})}, "
+                f"Pipeline.query_of: vectors has rows { ({n: len(v) for n, v in vectors.items()}) }, "
                 f"expected as many of each of {', '.join(self.channels)}"
             )
         return Query(dict(vectors), dict(features or {}))

@@ -91,47 +91,56 @@ class Encoding:
         self.vocabulary: Any = None
 
     def sample_size(self, total: int, d: int) -> int:
-        """Descriptors that the vocabulary wants to see, of `total` of width `d`.
+        """Descriptors that the vocabulary is trained on, of `total` of width `d`.
 
         Raises
         ------
         ParameterError if there are fewer than words.
         """
-        options, most = self.vocabulary_options, most_rows(d)
-        if options is None:
-            return most
+        if self.vocabulary_options is None:
+            return 0
         if total == 0:
             raise ParameterError(
                 f"{self.path}vocabulary: the images gave no descriptors at all, so there are no "
                 "words to learn; are they blank, or of one colour?"
             )
-        words = options.arguments().get("n_words")
-        if not isinstance(words, int):
-            return most
+        vocabulary = self._new_vocabulary()
+        words, wanted = vocabulary.words_for(total), vocabulary.sample_size(total)
         if total < words:
             raise ParameterError(
                 f"{self.path}vocabulary.n_words={words}, but the images gave only {total} "
                 "descriptors; choose fewer, e.g. "
                 f"--set {self.path}vocabulary.n_words={max(total // 10, 1)}"
             )
-        each = options.arguments().get("max_points_per_word") or most
-        if most < min(total, words * each):
-            _log.info("training on %d of %d descriptors, drawn by seed", most, total)
-        return min(most, words * each)
+        most = max(most_rows(d), words)
+        if wanted > most:
+            _log.info("vocabulary: trained on %d of %d descriptors, drawn by seed", most, total)
+        return int(min(wanted, most))
 
     def fit_vocabulary(
-        self, sample: NDArray[np.float32], *, seed: int, n_threads: int, progress: Progress
+        self,
+        sample: NDArray[np.float32],
+        total: int,
+        *,
+        seed: int,
+        n_threads: int,
+        progress: Progress,
     ) -> None:
-        """Learn the words, if there are any to learn, and make the aggregation over them."""
-        options = self.vocabulary_options
-        if options is not None:
-            self.vocabulary = VOCABULARIES[options.name](
-                **options.arguments(), seed=seed, n_threads=n_threads
-            )
-            turns = self.vocabulary.n_iter + 2  # the choice of a start, and a last assignment
+        """Learn the words, if there are any to learn, and make the aggregation over them.
+
+        Parameters
+        ----------
+        total : descriptors that `sample` was drawn from.
+        """
+        if self.vocabulary_options is not None:
+            vocabulary = self._new_vocabulary(seed=seed, n_threads=n_threads)
+            turns = vocabulary.n_iter + 2  # the choice of a start, and a last assignment
             progress("vocabulary", 0, turns)
-            self.vocabulary.fit(sample, on_assignment=lambda n: progress("vocabulary", n, turns))
-            self.vocabulary.n_threads = 0  # of this run, not of the model
+            vocabulary.fit(
+                sample, drawn_from=total, on_assignment=lambda n: progress("vocabulary", n, turns)
+            )
+            vocabulary.n_threads = 0  # of this run, not of the model
+            self.vocabulary = vocabulary
             progress("vocabulary", turns, turns)
         cls = AGGREGATIONS[self.aggregation_options.name]
         self.aggregation = cls(*self._words(), **self.aggregation_options.arguments())
@@ -188,6 +197,10 @@ class Encoding:
             self.vocabulary = cls.load(folder / "vocabulary")
         cls = AGGREGATIONS[self.aggregation_options.name]
         self.aggregation = cls.load(folder / "aggregation", *self._words())
+
+    def _new_vocabulary(self, **more: Any) -> Any:
+        options = self.vocabulary_options
+        return VOCABULARIES[options.name](**options.arguments(), **more)
 
     def _words(self) -> tuple[Any, ...]:
         return () if self.vocabulary is None else (self.vocabulary,)

@@ -111,7 +111,10 @@ def exact(
     ParameterError for a metric that is not in the table of this module.
     """
     if isinstance(rows, SparseVectors) and isinstance(queries, SparseVectors):
-        return np.array([_of_words(queries[i], row, metric) for row in map(rows.__getitem__, range(len(rows)))], np.float32)
+        return np.array(
+            [_of_words(queries[i], row, metric) for row in map(rows.__getitem__, range(len(rows)))],
+            np.float32,
+        )
     if isinstance(rows, SparseVectors) or isinstance(queries, SparseVectors):
         raise ParameterError("Original: query and rows are not of one kind, sparse or dense")
     x, q = rows.astype(np.float64), queries[i].astype(np.float64)

@@ -70,6 +70,8 @@ class Transform(ABC):
 
     def _adopt(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take learned arrays over; ValueError if they can't be true."""
+        for name, array in arrays.items():
+            setattr(self, f"{name}_", array)
 
     def _check_fitted(self, method: str) -> None:
         if self.STATE and not hasattr(self, f"{self.STATE[0]}_"):

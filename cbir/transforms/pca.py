@@ -80,9 +80,7 @@ class PCA(Transform):
     def __init__(
         self,
         d: Annotated[int, Field(ge=1, le=65_536, description="numbers kept")],
-        whiten: Annotated[
-            bool, Field(description="divide each by its standard deviation")
-        ] = False,
+        whiten: Annotated[bool, Field(description="divide each by its standard deviation")] = False,
     ) -> None:
         self.d = d
         self.whiten = whiten
@@ -158,7 +156,7 @@ class PCA(Transform):
                 )
         if not (variances > 0).all():
             raise ParameterError("variances must be above 0")
-        self.mean_, self.components_, self.variances_ = mean, components, variances
+        super()._adopt(arrays)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_whole": None}
