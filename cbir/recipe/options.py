@@ -184,7 +184,7 @@ def meant(word: str, words: Iterable[str]) -> str:
     """End a message about an unknown word: what it may have meant, and what there is."""
     words = list(words)
     near = difflib.get_close_matches(word, words, 1)
-    there = f"there is {', '.join(words)}" if words else "there is none to set"
+    there = f"there is {', '.join(words) or 'none'}"
     return f"; did you mean {near[0]}? ({there})" if near else f"; {there}"
 
 
