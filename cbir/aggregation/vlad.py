@@ -61,9 +61,9 @@ class VLAD:
     array([[ 1.,  2.,  0., -3.]], dtype=float32)
     """
 
-    sparse: ClassVar[bool] = False
     takes: ClassVar[Any] = Bags
     gives: ClassVar[Any] = Vectors
+    learns: ClassVar[bool] = False
 
     def __init__(
         self,
