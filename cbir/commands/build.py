@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
+from cbir.commands.changes import tell
 from cbir.commands.pictures import listed_pictures
 from cbir.commands.progress import Progress, set_up_logging
-from cbir.commands.changes import tell
 from cbir.commands.running import Json, Quiet, Threads, run
 
 

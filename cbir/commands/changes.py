@@ -41,6 +41,7 @@ def as_dict(report: BuildReport) -> dict[str, Any]:
         "images": {"seen": report.seen, "indexed": report.indexed, "failed": len(report.failed)},
         "added": report.added,
         "removed": report.removed,
+        "gone": report.gone,
         "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
         "unreachable": [{"path": path, "reason": reason} for path, reason in report.unreachable],
         "seconds": {**report.seconds, "total": sum(report.seconds.values())},
@@ -61,6 +62,7 @@ def print_report(report: BuildReport, collection: Path) -> None:
             (report.removed, "removed"),
             (len(report.failed), "skipped"),
             (len(report.unreachable), "out of reach"),
+            (report.gone, "gone but kept (--prune takes them out)"),
         )
         if n
     ]

@@ -26,7 +26,7 @@ def one_of(argument: Path | None, option: Path | None, flag: str) -> Path:
 
 
 def open_collection(path: Path, others: Sequence[Path] = ()) -> Collection:
-    """Open a collection; what is none is told in words a person can use.
+    """Open a collection, or say what stands in its place.
 
     Parameters
     ----------
@@ -37,18 +37,24 @@ def open_collection(path: Path, others: Sequence[Path] = ()) -> Collection:
     ------
     FormatError naming `path`.
     """
+    must_be_folder(path, others)
     from cbir.collection import Collection
 
-    if not path.is_dir():
-        what = "is a file, not a collection" if path.exists() else "there is no such collection"
-        swapped = next((one for one in others if one.is_dir()), None)
-        cure = (
-            f"the collection comes first: {swapped} {path}"
-            if swapped is not None
-            else "'cbir build IMAGES -o COLLECTION' makes one"
-        )
-        raise FormatError(f"{path}: {what}; {cure}")
     return Collection.open(path)
+
+
+def must_be_folder(path: Path, others: Sequence[Path] = ()) -> None:
+    """Refuse what can't be a collection because it isn't even a folder."""
+    if path.is_dir():
+        return
+    what = "is a file, not a collection" if path.exists() else "there is no such collection"
+    swapped = next((one for one in others if one.is_dir()), None)
+    cure = (
+        f"the collection comes first, then the images: {swapped} {path}"
+        if swapped is not None
+        else "'cbir build IMAGES -o COLLECTION' makes one"
+    )
+    raise FormatError(f"{path}: {what}; {cure}")
 
 
 def listed_pictures(arguments: Sequence[Path], files_from: Path | None) -> Path | list[Path]:
@@ -100,6 +106,6 @@ def id_of_file(collection: Collection, file: Path) -> int | None:
     ):
         inside = absolute.is_relative_to(base)
         name = (absolute.relative_to(base) if inside else absolute).as_posix()
-        if (found := collection.id_of(name)) is not None:
-            return int(found)
+        if (found := int(collection.find([name])[0])) >= 0:
+            return found
     return None

@@ -67,7 +67,9 @@ class Progress:
                 if self.terminal:
                     self._begin(stage)
             if self.terminal:
-                told = f"{self._count(done)} of {self._count(total)}" if total else self._count(done)
+                told = (
+                    f"{self._count(done)} of {self._count(total)}" if total else self._count(done)
+                )
                 self._bars.update(self._task, completed=done, total=total or None, told=told)
             else:
                 self._tell(done, total)

@@ -1,28 +1,32 @@
 """Ask a collection: ``python -m cbir.search OUT.cbir QUERY.jpg -k 12 --montage answer.png``.
 
 Thin: `cbir.collection.Collection.search` answers, `cbir.report.montage` draws. Several queries are
-answered one after another; one that can't be read is told on stderr, the others are answered, and
-the exit code is 1.
+answered one after another; one that can't be read is told on stderr and stands in the JSON with its
+error, the others are answered, and the exit code is 1.
+
+A query in which not one keypoint is found (a blank page) is like nothing: under a recipe of local
+features alone it gets no results, a warning and exit code 0.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cbir import _cli
+from cbir.commands.output import one_line, print_json, print_table
+from cbir.commands.pictures import id_of_file, open_collection
+from cbir.commands.progress import log, set_up_logging
+from cbir.commands.running import EXIT_ERROR, EXIT_OK, Json, Quiet, Threads, UsageError, run
 from cbir.errors import ImageError
 
 if TYPE_CHECKING:
     from cbir.collection import Collection
+    from cbir.types import Region
 
-TILE = 200
-Region = tuple[int, int, int, int]
+HEADS = {"l2": "distance²", "l1": "distance"}
 
 
 def search(
@@ -41,6 +45,19 @@ def search(
         typer.Option("-i", "--image", metavar="QUERY", help="A query image, as QUERY; repeatable."),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, metavar="K", help="Answers per query.")] = 12,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T",
+            help="Leave out answers that score below T (with distances: that are farther than T).",
+        ),
+    ] = None,
+    exclude_self: Annotated[
+        bool,
+        typer.Option(
+            "--exclude-self", help="Leave the query out of its answers, where it is indexed itself."
+        ),
+    ] = False,
     region: Annotated[
         str | None,
         typer.Option(metavar="X,Y,W,H", help="Look only at this part of the query, in its pixels."),
@@ -52,36 +69,39 @@ def search(
             help="Draw query and answers as one picture; of several queries OUT-1.png, OUT-2.png.",
         ),
     ] = None,
-    threads: _cli.Threads = 0,
-    as_json: _cli.Json = False,
-    quiet: _cli.Quiet = False,
+    threads: Threads = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Find the images of a collection that show what a query image shows."""
     given = [path for path in (collection, *(query or [])) if path is not None]
     if features is None:
         if not given:
-            raise _cli.UsageError("name a collection and a query image.")
+            raise UsageError("name a collection and a query image.")
         features = given.pop(0)
     queries = given + list(image or [])
     if not queries:
-        raise _cli.UsageError("name a query image.")
+        raise UsageError("name a query image.")
     box = parse_region(region)
-    _cli.set_up_logging(quiet=quiet)
-    from cbir.collection import Collection
-
-    opened = Collection.open(features)
-    ids = opened.ids.tolist()
-    names = dict(zip(opened.paths(ids), ids, strict=True))
-    answers, code = [], _cli.EXIT_OK
+    set_up_logging(quiet=quiet)
+    opened = open_collection(features, queries)
+    answers: list[dict[str, Any]] = []
     for number, one in enumerate(queries, start=1):
         try:
-            answer = ask(opened, one, k, region=box, n_threads=threads)
-            answer["label"] = query_label(opened, names, one)
-        except (ImageError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            answer = ask(
+                opened,
+                one,
+                k,
+                region=box,
+                threshold=threshold,
+                exclude_self=exclude_self,
+                n_threads=threads,
+            )
+        except (ImageError, OSError) as error:
             if len(queries) == 1:
                 raise
-            logging.getLogger("cbir").error("%s", error)
-            code = _cli.EXIT_ERROR
+            log.error("%s", error)
+            answers.append({"path": str(one), "error": str(error)})
             continue
         answers.append(answer)
         if not as_json:
@@ -91,38 +111,58 @@ def search(
             if len(queries) > 1:
                 out = montage.with_name(f"{montage.stem}-{number}{montage.suffix}")
             draw(opened, answer, out)
-            _cli.log.info("montage: %s", out)
+            log.info("montage: %s", out)
     if as_json:
-        _cli.print_json({"collection": features, "metric": metric(opened), "queries": answers})
-    return code
+        print_json({"collection": features, "metric": metric(opened), "queries": answers})
+    return EXIT_ERROR if any("error" in answer for answer in answers) else EXIT_OK
 
 
 def parse_region(text: str | None) -> Region | None:
-    """Read "x,y,w,h" in whole pixels."""
+    """Read "x,y,w,h" in pixels."""
     if text is None:
         return None
     try:
-        x, y, w, h = (int(part) for part in text.split(","))
+        x, y, w, h = (float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(
-            f"--region {text!r}: expected four whole numbers x,y,w,h."
-        ) from None
-    if min(x, y) < 0 or min(w, h) < 1:
-        raise typer.BadParameter(f"--region {text!r}: x and y are 0 or more, w and h 1 or more.")
+        raise typer.BadParameter(f"--region {text!r}: expected four numbers x,y,w,h.") from None
+    if not (min(x, y) >= 0 and min(w, h) > 0 and max(x, y, w, h) < float("inf")):
+        raise typer.BadParameter(f"--region {text!r}: x and y are 0 or more, w and h above 0.")
     return x, y, w, h
 
 
 def ask(
-    collection: Collection, query: Path, k: int, *, region: Region | None = None, n_threads: int = 0
+    collection: Collection,
+    query: Path,
+    k: int,
+    *,
+    region: Region | None = None,
+    threshold: float | None = None,
+    exclude_self: bool = False,
+    n_threads: int = 0,
 ) -> dict[str, Any]:
-    """Answer one query as ``--json`` prints it: path, label, results."""
-    found = collection.search(query, k, region=region, n_threads=n_threads)
-    hits = [(int(i), float(s)) for s, i in zip(found.D[0], found.I[0], strict=True) if i >= 0]
+    """Answer one query as ``--json`` prints it: path, label, keypoints, results.
+
+    ``keypoints`` is how many were found; None where no channel of the recipe looks for any.
+    """
+    described = collection.describe(query, region)
+    own = id_of_file(collection, query)
+    hits: list[tuple[int, float]] = []
+    if described.n_keypoints != 0 or looks_at_more_than_keypoints(collection):
+        exclude = [own] if exclude_self and own is not None else None
+        found = collection.search(described, k, exclude=exclude, n_threads=n_threads)
+        hits = [(int(i), float(s)) for s, i in zip(found.D[0], found.I[0], strict=True) if i >= 0]
+    if described.n_keypoints == 0:
+        left = "the other features answer alone" if hits else "nothing can be like it"
+        log.warning("%s: no keypoints found; %s", query, left)
+    if threshold is not None:
+        far = collection.pipeline.ascending
+        hits = [(i, s) for i, s in hits if (s <= threshold if far else s >= threshold)]
     ids = [i for i, _ in hits]
     rows = zip(hits, collection.paths(ids), collection.labels(ids), strict=True)
     return {
         "path": str(query),
-        "label": None,
+        "label": None if own is None else collection.labels([own])[0],
+        "keypoints": described.n_keypoints,
         "results": [
             {"rank": rank, "id": i, "path": path, "score": score, "label": label}
             for rank, ((i, score), path, label) in enumerate(rows, start=1)
@@ -130,18 +170,18 @@ def ask(
     }
 
 
-def query_label(collection: Collection, names: dict[str, int], query: Path) -> str | None:
-    """Give the label of a query that is itself an image of the collection, else None."""
-    try:
-        relative = query.resolve().relative_to(Path(collection.image_root).resolve()).as_posix()
-    except ValueError:
-        return None
-    return collection.labels([names[relative]])[0] if relative in names else None
+def looks_at_more_than_keypoints(collection: Collection) -> bool:
+    """Whether a channel describes the whole picture, so that a blank one can still be compared."""
+    from cbir.types import Bags
+
+    channels = collection.pipeline.channels.values()
+    return any(channel.feature.gives is not Bags for channel in channels)
 
 
 def metric(collection: Collection) -> str:
-    """Name what a score is: a similarity ("cosine", ...) or a distance ("l2", "l1")."""
-    return str(collection.recipe.index.metric)
+    """Name what the numbers are: "cosine", "l2", ...; "score" where several channels are fused."""
+    channels = list(collection.recipe.channels.values())
+    return str(channels[0].index.metric) if len(channels) == 1 else "score"
 
 
 def print_answer(collection: Collection, answer: dict[str, Any], *, blank_before: bool) -> None:
@@ -149,39 +189,42 @@ def print_answer(collection: Collection, answer: dict[str, Any], *, blank_before
     if blank_before:
         print()
     label = f"  (label {answer['label']})" if answer["label"] is not None else ""
-    print(_cli.one_line(answer["path"]) + label)
-    heads = {"l2": "distance²", "l1": "distance"}
+    print(one_line(answer["path"]) + label)
+    if not answer["results"]:
+        print("  no results")
+        return
     labelled = any(one["label"] is not None for one in answer["results"])
     rows = [
         [
             str(one["rank"]),
             f"{one['score']:.4f}",
             str(one["id"]),
-            *([_cli.one_line(one["label"] or "-")] if labelled else []),
-            _cli.one_line(one["path"]),
+            *([one_line(one["label"] or "-")] if labelled else []),
+            one_line(one["path"]),
         ]
         for one in answer["results"]
     ]
     head = [
         "rank",
-        heads.get(metric(collection), "score"),
+        HEADS.get(metric(collection), "score"),
         "id",
         *(["label"] if labelled else []),
         "path",
     ]
-    _cli.print_table(rows, head=head, left=[len(head) - 1])
+    print_table(rows, head=head, left=[len(head) - 1])
 
 
 def draw(collection: Collection, answer: dict[str, Any], out: Path) -> None:
     """Draw query and answers; green and red borders where the query's label is known."""
-    from cbir import images, report
+    from cbir import report
+    from cbir.commands.tiles import TILE, columns_for, load_tile, tile_of
 
     truth = None
     if answer["label"] is not None:
         truth = [one["label"] == answer["label"] for one in answer["results"]]
     results = answer["results"]
     picture = report.montage(
-        images.decode(Path(answer["path"]), max_side=2 * TILE),
+        tile_of(Path(answer["path"])),
         [load_tile(collection, one["id"]) for one in results],
         truth=truth,
         captions=[(Path(one["path"]).name, f"{one['score']:.3f}") for one in results],
@@ -196,26 +239,6 @@ def draw(collection: Collection, answer: dict[str, Any], out: Path) -> None:
         raise ImageError(f"search: --montage {out}: {error}; use .png or .jpg") from None
 
 
-def columns_for(n_tiles: int) -> int:
-    """Choose 4 to 7 tiles per row: the last row as full as can be, then the fewest."""
-    return min(range(4, 8), key=lambda columns: (-n_tiles % columns, columns))
-
-
-def load_tile(collection: Collection, image_id: int, side: int = 2 * TILE) -> Any:
-    """Decode an indexed image for showing; its path where the file has gone or can't be read."""
-    from cbir import images
-
-    path = collection.image_path(image_id)
-    try:
-        return images.decode(path, max_side=side)
-    except (ImageError, OSError):
-        return path  # the montage and the report draw a grey tile that says so
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return _cli.run(search, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run(search, argv)
