@@ -149,30 +149,28 @@ def rank_block(
     """Rank the queries at the positions `block`: scores and ids, (len(block), k) each."""
     scores = np.zeros((len(block), k), np.float32)
     ids = np.full((len(block), k), -1, np.int64)
-    stored = np.array(
-        [query_file(collection, protocol, int(i), only_outside=True) is None for i in block]
-    )
+    stored = np.array([not asks_with_its_file(protocol, int(i)) for i in block])
     if stored.any():
         found = collection.search_ids(protocol.query_ids[block[stored]], k, n_threads=n_threads)
         scores[stored], ids[stored] = found.D, found.I
     for row in np.flatnonzero(~stored):
         path = query_file(collection, protocol, int(block[row]))
-        assert path is not None
         region = protocol.regions[block[row]] if protocol.regions else None
         found = collection.search(path, k, region=region, n_threads=n_threads)
         scores[row], ids[row] = found.D[0], found.I[0]
     return scores, ids
 
 
-def query_file(
-    collection: Collection, protocol: Protocol, i: int, *, only_outside: bool = False
-) -> Path | None:
-    """Give the file of query `i`; with `only_outside` None where its stored vector is what asks."""
+def asks_with_its_file(protocol: Protocol, i: int) -> bool:
+    """Whether query `i` comes from outside or looks at a region; else its stored vector asks."""
+    outside = protocol.query_paths is not None and protocol.query_paths[i] is not None
+    return outside or (protocol.regions is not None and protocol.regions[i] is not None)
+
+
+def query_file(collection: Collection, protocol: Protocol, i: int) -> Path:
+    """Give the file of query `i`."""
     if protocol.query_paths is not None and protocol.query_paths[i] is not None:
         return Path(str(protocol.query_paths[i]))
-    has_region = protocol.regions is not None and protocol.regions[i] is not None
-    if only_outside and not has_region:
-        return None
     return Path(collection.image_path(int(protocol.query_ids[i])))
 
 
@@ -194,7 +192,6 @@ def time_queries(
     took: list[float] = []
     for turn, i in enumerate([at[0], *at]):  # the first is asked twice: the first time warms up
         path = query_file(collection, protocol, int(i))
-        assert path is not None
         region = protocol.regions[i] if protocol.regions else None
         try:
             started = time.perf_counter()

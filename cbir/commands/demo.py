@@ -11,17 +11,16 @@ import contextlib
 import io
 import json
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cbir import _cli
+from cbir.commands.output import print_table
+from cbir.commands.running import EXIT_OK, Quiet, Threads, run
 
-# Fewer words than the recipe says: the set is small.
-RECIPES = {"bow": ["--set", "vocabulary.n_words=4000"], "vlad": [], "colour": []}
+RECIPES = ("bow", "vlad", "colour", "bow-colour")
 
 
 class _StepFailedError(Exception):
@@ -36,24 +35,23 @@ def demo(
     objects: Annotated[
         int, typer.Option("-n", "--objects", min=2, help="Objects to render, four images each.")
     ] = 60,
-    threads: _cli.Threads = 0,
+    threads: Threads = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the rendered set.")] = 0,
-    quiet: _cli.Quiet = False,
+    quiet: Quiet = False,
 ) -> int:
-    """Render a small set, build, search, evaluate and write a report, with three recipes."""
-    from cbir import build, evaluate, search
-    from cbir.datasets.__main__ import main as datasets
+    """Render a small set, build, search, evaluate and write a report, with four recipes."""
+    from cbir.commands import build, datasets, evaluate, search
 
     images = out / "images"
     common = ["--threads", str(threads)] + (["--quiet"] if quiet else [])
     query = images / f"ukbench{4 * (objects // 2):05d}.jpg"
-    rendering = ["-n", str(objects), "--seed", str(seed), "--threads", str(threads)]
+    rendering = ["-n", str(objects), "--seed", str(seed), *common]
     rows = []
     try:
-        _step("datasets", datasets, ["render", "-o", str(images), *rendering])
-        for recipe, changes in RECIPES.items():
+        _step("datasets", datasets.main, ["render", "-o", str(images), *rendering])
+        for recipe in RECIPES:
             collection = str(out / f"{recipe}.cbir")
-            indexing = ["-o", collection, "--recipe", recipe, *changes, "--labels", "ukbench"]
+            indexing = ["-o", collection, "--recipe", recipe, "--labels", "ukbench"]
             _step("build", build.main, [str(images), *indexing, *common])
             montage = ["-k", "7", "--montage", str(out / f"answer-{recipe}.png")]
             _step("search", search.main, [collection, str(query), *montage, *common])
@@ -65,12 +63,12 @@ def demo(
     except _StepFailedError as failed:
         return failed.code
     print()
-    _cli.print_table(rows, head=["recipe", "N-S (of 4)", "mAP", "P@1", "query ms"], left=[0])
+    print_table(rows, head=["recipe", "N-S (of 4)", "mAP", "P@1", "query ms"], left=[0])
     print(f"\nLook at {out}/:")
     for recipe in RECIPES:
         print(f"  report-{recipe}/index.html   answer-{recipe}.png")
     print("  images/   (rendered; python -m cbir.search takes any picture as a query)")
-    return _cli.EXIT_OK
+    return EXIT_OK
 
 
 def _step(name: str, main: Callable[[Sequence[str]], int], arguments: list[str]) -> None:
@@ -95,8 +93,4 @@ def _json_of(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    return _cli.run(demo, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run(demo, argv)

@@ -24,7 +24,7 @@ from typing import IO
 from urllib.parse import unquote, urlparse
 
 from cbir.datasets.card import File, card
-from cbir.errors import FormatError, ParameterError, StorageError
+from cbir.errors import DependencyError, FormatError, ParameterError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -220,6 +220,11 @@ def extract(archive: str | Path, folder: str | Path, *, max_bytes: int = 100 * 2
                 sizes = {_inside(archive, m.filename): m.file_size for m in files}
                 _check_total(archive, sizes, max_bytes)
                 return [_write(folder, m.filename, z.open(m)) for m in files]
+        if not hasattr(tarfile, "data_filter"):  # Python before 3.11.4
+            raise DependencyError(
+                f"{archive}: unpacking a tar file safely needs Python 3.11.4 or newer; "
+                "unpack it by hand, or update Python"
+            )
         with tarfile.open(archive) as t:
             members = t.getmembers()
             _check_total(archive, {_inside(archive, m.name): m.size for m in members}, max_bytes)
