@@ -212,7 +212,7 @@ def _allowed(kind: Any, marks: Iterable[Any]) -> str:
         names = "abcdefgh"[: len(inside)]
         return f"[{', '.join(names)}], each {_allowed(inside[0], ())}"
     if origin is dict:
-        return f"a table whose values are each {_allowed(inside[1], ())}"
+        return f"{{name = {_allowed(inside[1], ())}}}"
     if kind is bool:
         return "true or false"
     text = {int: "a whole number", float: "a number", str: "text"}.get(kind, "another value")

@@ -219,13 +219,15 @@ def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _rerank(tables: Any, channels: Mapping[str, Any]) -> tuple[Options, ...]:
-    """Check the re-rankers; one whose option ``channel`` isn't empty must name a channel."""
+    """Check the re-rankers; one with an option ``channel`` names one where there are several."""
     rerankers = read_list("rerank", tables, "rerank")
     for one in rerankers:
-        channel = one.arguments().get("channel", "")
+        channel = one.arguments().get("channel")
+        where = f"rerank.{one.name}.channel"
+        if channel == "" and len(channels) > 1:
+            raise RecipeError(f"{where}: say one, there is {', '.join(channels)}")
         if channel and channel not in channels:
-            words = meant(channel, channels)
-            raise RecipeError(f"rerank.{one.name}.channel={say(channel)}: no such channel{words}")
+            raise RecipeError(f"{where}={say(channel)}: no such channel{meant(channel, channels)}")
     return rerankers
 
 
