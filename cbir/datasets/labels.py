@@ -44,6 +44,7 @@ def resolve_labels(
     >>> resolve_labels("folders", ["cats/1.jpg", "dogs/old/7.jpg", "logo.png"])
     ['cats', 'dogs', None]
     """
+    check_label_spec(spec)
     if spec == "none":
         return [None] * len(paths)
     if spec == "ukbench":
@@ -52,8 +53,21 @@ def resolve_labels(
         return list(ukbench_labels(paths, complete=complete))
     if spec == "folders":
         return folder_labels(paths)
-    if Path(spec).is_file() or str(spec).lower().endswith((".csv", ".tsv", ".txt")):
-        return csv_labels(spec, paths)
+    return csv_labels(spec, paths)
+
+
+def check_label_spec(spec: str | Path) -> None:
+    """Refuse what is no label spec, before any work is spent on pictures.
+
+    Raises
+    ------
+    ParameterError where `spec` is none of "none", "ukbench", "folders" and a CSV file; FormatError
+    where such a file is missing.
+    """
+    if spec in ("none", "ukbench", "folders") or Path(spec).is_file():
+        return
+    if str(spec).lower().endswith((".csv", ".tsv", ".txt")):
+        raise FormatError(f"labels {spec}: there is no such file")
     raise ParameterError(
         f"labels={str(spec)!r}, allowed is none, ukbench, folders or a CSV file path,label"
     )

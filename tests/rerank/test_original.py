@@ -1,4 +1,4 @@
-"""Exact distances on stored vectors: the shortlist in true order, what lies behind, what D means."""
+"""Exact distances on stored vectors: the shortlist in order, what lies behind, what D means."""
 
 import numpy as np
 import pytest
