@@ -1,7 +1,7 @@
 """The values that travel between stages. Each stage knows the type it takes and the type it gives.
 
-``image -> LocalFeatures -> Bags -> SparseVectors or vectors -> SearchResult``. An image is uint8
-RGB (H, W, 3), upright; vectors are (n, d) float32, one row per image.
+``image -> Features -> Batch of several images -> SparseVectors or Vectors -> SearchResult``. An
+image is uint8 RGB (H, W, 3), upright; vectors are (n, d) float32, one row per image.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ Image = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
 Region = tuple[float, float, float, float]
 """(x, y, width, height) in pixels of a picture."""
+
+DISTANCES = ("l2", "l1")
+"""Metrics whose `D` ascends, best first; all others are similarities and descend."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,13 @@ class Maps(Bags):
             raise DimensionError(f"Maps: grids are {g.dtype} {g.shape}, expected int32 (n, 2)")
         if not np.array_equal(g.astype(np.int64).prod(axis=1), np.diff(self.offsets)):
             raise DimensionError("Maps: height times width of a grid is not the size of its bag")
+
+
+Features = LocalFeatures | NDArray[np.float32]
+"""What a feature gives for one image: local features, a vector (d,), or a map (h, w, d)."""
+
+Batch = Bags | NDArray[np.float32]
+"""Features of several images: `Bags`, `Maps`, or vectors (n, d)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,11 +24,13 @@ Cost: the assignment, N n_words d multiply-adds, dwarfs the rest; 8 bytes per st
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir import store
 from cbir._checks import check_int, threads
@@ -72,17 +74,28 @@ class BagOfWords:
            [0.       , 0.       ]], dtype=float32)
     """
 
-    sparse: ClassVar[bool] = True
+    takes: ClassVar[Any] = Bags
+    gives: ClassVar[Any] = SparseVectors
 
     def __init__(
         self,
         vocabulary: Vocabulary,
         *,
-        tf: Literal["raw", "log", "sqrt"] = "sqrt",
-        idf: bool = True,
-        norm: Literal["l1", "l2", "none"] = "l2",
-        n_assign: int = 1,
-        sigma: float = 0.154,
+        tf: Annotated[
+            Literal["raw", "log", "sqrt"], Field(description="weight of a word's count")
+        ] = "sqrt",
+        idf: Annotated[
+            bool, Field(description="weigh words by log(images / images with the word)")
+        ] = True,
+        norm: Annotated[
+            Literal["l1", "l2", "none"], Field(description="normalisation of the vector")
+        ] = "l2",
+        n_assign: Annotated[
+            int, Field(ge=1, le=64, description="words per descriptor; above 1: soft assignment")
+        ] = 1,
+        sigma: Annotated[
+            float, Field(gt=0, le=1e6, description="width of the soft weight exp(-d2 / (2 sigma2))")
+        ] = 0.154,
         n_threads: int = 0,
     ) -> None:
         who = "BagOfWords"
@@ -99,6 +112,11 @@ class BagOfWords:
         self.n_assign = check_int(n_assign, who=who, name="n_assign", low=1)
         self.sigma = float(sigma)
         self.n_threads = check_int(n_threads, who=who, name="n_threads", low=0)
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` learns from data: the idf does."""
+        return self.idf
 
     @property
     def n_words(self) -> int:
@@ -167,15 +185,26 @@ class BagOfWords:
         ids, weights, offsets = _bow.count(word_ids, shares, bags.offsets, n_words)
         return SparseVectors(ids, weights, offsets, n_words)
 
-    def fit_counts(self, counts: SparseVectors) -> BagOfWords:
-        """Learn `idf_` from the counts of `count`."""
-        self._check_width(counts, "fit_counts")
-        idf = np.ones(counts.n_words)
+    def fit_counts(self, counts: SparseVectors | Iterable[SparseVectors]) -> BagOfWords:
+        """Learn `idf_` from the counts of `count`: of all images, or of batch after batch.
+
+        Of batches only the sums of document frequencies are held.
+
+        Raises
+        ------
+        NotTrainedError if the vocabulary is not fitted; DimensionError for counts over another one.
+        """
+        n_words, n_images = self.n_words, 0
+        held = np.zeros(n_words, np.int64)
+        for batch in [counts] if isinstance(counts, SparseVectors) else counts:
+            self._check_width(batch, "fit_counts")
+            held += np.bincount(batch.word_ids[batch.weights > 0], minlength=n_words)
+            n_images += len(batch)
+        idf = np.ones(n_words)
         if self.idf:
-            held = np.bincount(counts.word_ids[counts.weights > 0], minlength=counts.n_words)
             idf[:] = 0.0
             seen = held > 0
-            idf[seen] = np.log(len(counts) / held[seen])
+            idf[seen] = np.log(n_images / held[seen])
         self.idf_ = idf.astype(np.float32)
         return self
 

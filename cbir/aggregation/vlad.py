@@ -23,16 +23,17 @@ of memory. The kernel is ``csrc/vlad/``, the twin `cbir.reference.vlad`, the spe
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir import _core, store
 from cbir._checks import check_finite, check_int, threads
 from cbir.aggregation._words import Vocabulary, centroids, check_bags, check_flag
 from cbir.errors import FormatError, ParameterError
-from cbir.types import Bags
+from cbir.types import Bags, Vectors
 from cbir.vocabulary import KMeans
 
 
@@ -60,15 +61,21 @@ class VLAD:
     array([[ 1.,  2.,  0., -3.]], dtype=float32)
     """
 
-    sparse: ClassVar[bool] = False
+    takes: ClassVar[Any] = Bags
+    gives: ClassVar[Any] = Vectors
+    learns: ClassVar[bool] = False
 
     def __init__(
         self,
         vocabulary: Vocabulary,
         *,
-        signed_sqrt: bool = True,
-        intra: bool = True,
-        l2: bool = True,
+        signed_sqrt: Annotated[
+            bool, Field(description="sign(x) sqrt(|x|) of each component")
+        ] = True,
+        intra: Annotated[
+            bool, Field(description="L2 within each word (Arandjelovic, CVPR 2013)")
+        ] = True,
+        l2: Annotated[bool, Field(description="L2 of the whole vector")] = True,
         n_threads: int = 0,
     ) -> None:
         self.vocabulary = vocabulary

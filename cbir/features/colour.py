@@ -32,16 +32,18 @@ one core; d floats of memory for each picture. ukbench1000, joint HSV 20 x 10 x 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir._checks import check_int
 from cbir.errors import ParameterError
-from cbir.features._arguments import Region, check_image, check_region
-from cbir.types import Image
+from cbir.features._arguments import check_image, check_region
+from cbir.features._base import Feature
+from cbir.types import Image, Region, Vectors
 
 RANGES: dict[str, tuple[tuple[int, int], ...]] = {
     "rgb": ((0, 256), (0, 256), (0, 256)),
@@ -53,8 +55,10 @@ RANGES: dict[str, tuple[tuple[int, int], ...]] = {
 _CONVERSION = {"hsv": cv2.COLOR_RGB2HSV, "lab": cv2.COLOR_RGB2LAB}
 _MAX_D = 1 << 20
 
+Bins = Annotated[int, Field(ge=1, le=256)]
 
-class ColourHistogram:
+
+class ColourHistogram(Feature[Vectors]):
     """Global feature: a colour histogram of mass 1, or its square roots.
 
     Parameters
@@ -78,15 +82,23 @@ class ColourHistogram:
     [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
     """
 
-    kind = "global"
+    gives: ClassVar[Any] = Vectors
 
     def __init__(
         self,
-        space: str = "hsv",
-        bins: Sequence[int] = (20, 10, 20),
-        joint: bool = True,
-        grid: int = 1,
-        hellinger: bool = True,
+        space: Annotated[Literal["rgb", "hsv", "lab"], Field(description="colour space")] = "hsv",
+        bins: Annotated[
+            tuple[Bins, Bins, Bins], Field(description="bins of each colour channel")
+        ] = (20, 10, 20),
+        joint: Annotated[
+            bool, Field(description="one joint histogram; false: one for each colour channel")
+        ] = True,
+        grid: Annotated[
+            int, Field(ge=1, le=16, description="cells per side of the spatial grid")
+        ] = 1,
+        hellinger: Annotated[
+            bool, Field(description="square root of the L1-normalised histogram")
+        ] = True,
     ) -> None:
         if space not in RANGES:
             raise ParameterError(
@@ -116,8 +128,8 @@ class ColourHistogram:
             )
         self._table = self._make_table()
 
-    def describe(self, image: Image, region: Region | None = None) -> NDArray[np.float32]:
-        """Histogram of a picture.
+    def extract(self, image: Image, region: Region | None = None) -> NDArray[np.float32]:
+        """Histogram of a picture; stored as it is.
 
         Parameters
         ----------
@@ -132,9 +144,9 @@ class ColourHistogram:
         ------
         DimensionError, DTypeError, ParameterError.
         """
-        image = check_image(image, who="ColourHistogram.describe")
+        image = check_image(image, who="ColourHistogram.extract")
         if region is not None:
-            x, y, w, h = check_region(region, image, who="ColourHistogram.describe")
+            x, y, w, h = check_region(region, image, who="ColourHistogram.extract")
             image = np.ascontiguousarray(image[y : y + h, x : x + w])
         if self.space in _CONVERSION:
             image = np.asarray(cv2.cvtColor(image, _CONVERSION[self.space]), np.uint8)

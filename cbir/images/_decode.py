@@ -27,10 +27,10 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import numpy as np
 
@@ -48,6 +48,7 @@ from PIL import (  # noqa: F401
     UnidentifiedImageError,
     WebPImagePlugin,
 )
+from pydantic import Field
 
 from cbir import types
 from cbir._checks import check_int
@@ -66,6 +67,8 @@ EXTENSIONS = (
 
 MAX_PIXELS = 178_956_970
 """Default pixel limit: where Pillow itself refuses (512 MiB of RGB). A higher one has no effect."""
+
+Byte = Annotated[int, Field(ge=0, le=255)]
 
 _ORIENTATION_TAG = 0x0112
 
@@ -102,16 +105,23 @@ _KNOWN_OTHERS = (
 def decode(
     source: str | Path | bytes,
     *,
-    max_side: int | None = None,
-    max_pixels: int = MAX_PIXELS,
-    background: Sequence[int] = (255, 255, 255),
+    max_side: Annotated[
+        int,
+        Field(ge=0, le=65_536, description="longest side in pixels, larger ones shrink; 0: as is"),
+    ] = 0,
+    max_pixels: Annotated[
+        int, Field(ge=1, le=2**31 - 1, description="pictures with more pixels are refused")
+    ] = MAX_PIXELS,
+    background: Annotated[
+        tuple[Byte, Byte, Byte], Field(description="RGB that shows through transparent pixels")
+    ] = (255, 255, 255),
 ) -> types.Image:
     """Decode a picture to upright RGB.
 
     Parameters
     ----------
     source : path of a file, or the bytes of one.
-    max_side : bring the longest side down to this many pixels; None keeps the size. Never enlarges.
+    max_side : bring the longest side down to this many pixels; 0 keeps the size. Never enlarges.
     max_pixels : refuse pictures with more pixels than this, before decoding them.
     background : (red, green, blue), 0-255, what shows through transparent pixels.
 
@@ -130,8 +140,7 @@ def decode(
     >>> decode(b"P6 2 1 255 " + bytes([255, 0, 0, 0, 0, 255])).tolist()
     [[[255, 0, 0], [0, 0, 255]]]
     """
-    if max_side is not None:
-        max_side = check_int(max_side, who="decode", name="max_side", low=1)
+    max_side = check_int(max_side, who="decode", name="max_side", low=0)
     check_int(max_pixels, who="decode", name="max_pixels", low=1)
     over = _check_background(background)
 
@@ -160,7 +169,7 @@ def decode(
             except Exception as error:
                 raise ImageError(_damaged(name, error)) from error
     image = np.ascontiguousarray(image)
-    if max_side is not None:
+    if max_side:
         image = resize(image, max_side)
     # Pillow hands over read-only memory; what we give out may be drawn on.
     return image if image.flags.writeable else image.copy()
@@ -217,7 +226,7 @@ def _broken_link(source: str | os.PathLike[str]) -> str:
     return " (a symbolic link to nothing)" if Path(source).is_symlink() else ""
 
 
-def _check_background(background: Sequence[int]) -> tuple[int, int, int]:
+def _check_background(background: tuple[int, ...]) -> tuple[int, int, int]:
     values = tuple(background)
     if len(values) != 3:
         raise ParameterError(

@@ -15,16 +15,21 @@ Cost: nq * nb * d multiply-adds; rows are read once per 1,000 or so queries; 4d 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir import _checks, _core
 from cbir.errors import FormatError, ParameterError
-from cbir.indexes._base import Growing, Index, expect
+from cbir.indexes._base import Index
+from cbir.indexes._files import expect
+from cbir.indexes._growing import Growing
+from cbir.indexes._ids import Chosen, Positions
+from cbir.types import Vectors
 
 # Squared lengths above this could overflow float32 in a distance: (|q| + |x|)^2 <= 4e36.
 _LARGEST_SQUARE = 1e36
@@ -49,11 +54,18 @@ class Flat(Index):
     """
 
     kind: ClassVar[str] = "flat"
+    takes: ClassVar[Any] = Vectors
     METRICS: ClassVar[tuple[str, ...]] = ("l2", "ip", "cosine")
 
-    def __init__(self, d: int, metric: str = "l2") -> None:
+    def __init__(
+        self,
+        d: int,
+        metric: Annotated[
+            Literal["l2", "ip", "cosine"],
+            Field(description="how vectors are compared"),
+        ] = "l2",
+    ) -> None:
         super().__init__(d, metric)
-        self._x = Growing(np.zeros((0, self.d), np.float32))
 
     def _rows(self, x: Any, *, who: str, name: str) -> NDArray[np.float32]:
         rows = _checks.as_matrix(x, who=who, name=name, d=self.d)
@@ -66,32 +78,87 @@ class Flat(Index):
             )
         return rows
 
-    def _append(self, rows: NDArray[np.float32]) -> None:
-        self._x.append(rows)
+    # ---- rows: one growing (n, d) array ----
 
-    def _keep(self, positions: NDArray[np.int64]) -> None:
-        self._x = Growing(self._x.view[positions])
+    def _no_data(self) -> Growing:
+        return Growing(np.zeros((0, self.d), np.float32))
 
-    def _take(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.array(self._x.view[positions])
+    def _extended(self, rows: NDArray[np.float32], n_threads: int) -> Growing:
+        data: Growing = self._data
+        return data.grown(rows)
+
+    def _kept(self, positions: Positions, n_threads: int) -> Growing:
+        return Growing(self._x[positions])
+
+    def _take(self, positions: Positions) -> NDArray[np.float32]:
+        return np.asarray(self._x[positions])
+
+    @property
+    def _x(self) -> NDArray[np.float32]:
+        data: Growing = self._data
+        return data.view
+
+    # ---- search ----
 
     def _search(
-        self, rows: NDArray[np.float32], k: int, n_threads: int
+        self,
+        rows: NDArray[np.float32],
+        k: int,
+        chosen: Chosen,
+        n_threads: int,
+        knobs: Mapping[str, Any],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        keys, hits = _core.flat_search(
-            self._x.view, self._ids.view, rows, self.metric, k, n_threads
-        )
+        x, ids = self._x, self._ids.all
+        _, at = chosen.split(len(x), 1.0)
+        if at is not None:
+            x, ids = x[at], ids[at]
+        keys, hits = _core.flat_search(x, ids, rows, self.metric, k, n_threads)
+        return self._scores(keys), hits
+
+    def _range(
+        self,
+        rows: NDArray[np.float32],
+        radius: float,
+        chosen: Chosen,
+        n_threads: int,
+        knobs: Mapping[str, Any],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        D, I = self._search(rows, chosen.n, chosen, n_threads, knobs)  # noqa: E741
+        inside = np.less_equal(D, radius) if self.metric == "l2" else np.greater_equal(D, radius)
+        return np.concatenate([[0], np.cumsum(inside.sum(1))]), D[inside], I[inside]
+
+    def _score(
+        self, rows: NDArray[np.float32], positions: Positions, n_threads: int
+    ) -> NDArray[np.float32]:
+        scores = np.full((len(rows), positions.shape[1]), self._worst)
+        for i, at in enumerate(np.broadcast_to(positions, scores.shape)):
+            real = np.flatnonzero(at >= 0)
+            if len(real):
+                keys, hits = _core.flat_search(
+                    self._x[at[real]], real, rows[i : i + 1], self.metric, len(real), n_threads
+                )
+                scores[i, hits[0]] = self._scores(keys[0])
+        return scores
+
+    def _scores(self, keys: NDArray[np.float32]) -> NDArray[np.float32]:
         # 0 - key, not -key: a similarity of 0 must not become -0
-        return (keys if self.metric == "l2" else np.float32(0) - keys), hits
+        return keys if self.metric == "l2" else np.float32(0) - keys
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"x": self._x.view}
+    # ---- files ----
 
-    def _adopt(self, arrays: Mapping[str, NDArray[Any]], folder: Path) -> int:
+    def _row_arrays(self) -> dict[str, Sequence[NDArray[Any]]]:
+        return {"x": [self._x]}
+
+    def _adopted(
+        self, arrays: Mapping[str, NDArray[Any]], folder: Path, *, whole: bool
+    ) -> tuple[Growing, int]:
         path = folder / "x.npy"
         x = expect(arrays["x"], np.float32, 2, path)
-        try:
-            self._x = Growing(self._rows(x, who=str(path), name="x"))
-        except ValueError as error:
-            raise FormatError(f"{path}: {error}") from error
-        return len(x)
+        if x.shape[1] != self.d:
+            raise FormatError(f"{path}: has d={x.shape[1]}, expected d={self.d}")
+        if whole:
+            try:
+                self._rows(x, who=str(path), name="x")
+            except ValueError as error:
+                raise FormatError(f"{path}: {error}") from error
+        return Growing(x), len(x)

@@ -24,16 +24,21 @@ takes 4 per image instead of the 6), 4 * n_words for each 8,192 images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cbir import _checks, _core
 from cbir.errors import DimensionError, DTypeError, FormatError, ParameterError
-from cbir.indexes._base import Growing, Index, expect
+from cbir.indexes._base import Index
+from cbir.indexes._files import expect
+from cbir.indexes._growing import Growing
+from cbir.indexes._ids import Chosen, Positions
 from cbir.types import SparseVectors
 
 # Above this a squared length, or an L1 length, could overflow float32.
@@ -62,25 +67,24 @@ class InvertedFile(Index):
     """
 
     kind: ClassVar[str] = "inverted_file"
+    takes: ClassVar[Any] = SparseVectors
     METRICS: ClassVar[tuple[str, ...]] = ("cosine", "ip", "histogram_intersection", "l1")
 
-    def __init__(self, n_words: int, metric: str = "cosine") -> None:
+    def __init__(
+        self,
+        n_words: int,
+        metric: Annotated[
+            Literal["cosine", "ip", "histogram_intersection", "l1"],
+            Field(description="how vectors are compared"),
+        ] = "cosine",
+    ) -> None:
+        _checks.check_int(n_words, who="InvertedFile", name="d", low=1, high=2**31 - 1)
         super().__init__(n_words, metric)
-        _checks.check_int(n_words, who="InvertedFile", name="n_words", low=1, high=2**31 - 1)
-        self._words = Growing(np.zeros(0, np.int32))
-        self._weights = Growing(np.zeros(0, np.float32))
-        self._offsets = Growing(np.zeros(1, np.int64))
-        self._postings = _core.InvertedFile(self.d, metric)
 
     @property
     def n_words(self) -> int:
         """Words in the vocabulary."""
         return self.d
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the rows, their ids and their postings."""
-        return super().nbytes + int(self._postings.nbytes)
 
     def _rows(self, x: Any, *, who: str, name: str) -> SparseVectors:
         if not isinstance(x, SparseVectors):
@@ -97,50 +101,111 @@ class InvertedFile(Index):
         check_rows(words, weights, x.offsets, self.d, self.metric, f"{who}: {name}")
         return SparseVectors(words, weights, np.ascontiguousarray(x.offsets), self.d)
 
-    def _append(self, rows: SparseVectors) -> None:
-        before = self.ntotal
-        base = len(self._words.view)
-        self._words.append(rows.word_ids)
-        self._weights.append(rows.weights)
-        self._offsets.append(rows.offsets[1:] + base)
-        self._rebuild(before)
+    # ---- rows, and their postings ----
 
-    def _rebuild(self, start: int) -> None:
-        self._postings.rebuild(self._words.view, self._weights.view, self._offsets.view, start)
+    def _no_data(self) -> _Held:
+        return _held(
+            Growing(np.zeros(0, np.int32)),
+            Growing(np.zeros(0, np.float32)),
+            Growing(np.zeros(1, np.int64)),
+            self.d,
+            self.metric,
+            1,
+        )
 
-    def _keep(self, positions: NDArray[np.int64]) -> None:
-        rows = self._take(positions)
-        first = np.flatnonzero(positions != np.arange(len(positions)))
-        self._words, self._weights = Growing(rows.word_ids), Growing(rows.weights)
-        self._offsets = Growing(rows.offsets)
-        self._rebuild(int(first[0]) if len(first) else len(positions))
+    def _extended(self, rows: SparseVectors, n_threads: int) -> _Held:
+        held: _Held = self._data
+        base = len(held.words.view)
+        return _held(
+            held.words.grown(rows.word_ids),
+            held.weights.grown(rows.weights),
+            held.offsets.grown(rows.offsets[1:] + base),
+            self.d,
+            self.metric,
+            n_threads,
+        )
 
-    def _take(self, positions: NDArray[np.int64]) -> SparseVectors:
-        offsets = self._offsets.view
+    def _kept(self, positions: Positions, n_threads: int) -> _Held:
+        return self._of_rows(self._take(positions), n_threads)
+
+    def _of_rows(self, rows: SparseVectors, n_threads: int) -> _Held:
+        parts = Growing(rows.word_ids), Growing(rows.weights), Growing(rows.offsets)
+        return _held(*parts, self.d, self.metric, n_threads)
+
+    def _take(self, positions: Positions) -> SparseVectors:
+        held: _Held = self._data
+        offsets = held.offsets.view
         counts = offsets[positions + 1] - offsets[positions]
         taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # entry i of row r lies at offsets[r] + i
         at = np.repeat(offsets[positions] - taken[:-1], counts) + np.arange(taken[-1])
-        return SparseVectors(self._words.view[at], self._weights.view[at], taken, self.d)
+        return SparseVectors(held.words.view[at], held.weights.view[at], taken, self.d)
+
+    # ---- search ----
 
     def _search(
-        self, rows: SparseVectors, k: int, n_threads: int
+        self,
+        rows: SparseVectors,
+        k: int,
+        chosen: Chosen,
+        n_threads: int,
+        knobs: Mapping[str, Any],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        keys, hits = self._postings.search(
-            self._words.view, self._weights.view, self._offsets.view, self._ids.view,
+        held, ids = self._data, self._ids.all
+        _, at = chosen.split(self._ids.n_rows, 1.0)
+        if at is not None:
+            held, ids = self._of_rows(self._take(at), n_threads), ids[at]
+        return self._asked(held, ids, rows, k, n_threads)
+
+    def _asked(
+        self, held: _Held, ids: NDArray[np.int64], rows: SparseVectors, k: int, n_threads: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        keys, hits = held.postings.search(
+            held.words.view, held.weights.view, held.offsets.view, ids,
             rows.word_ids, rows.weights, rows.offsets, k, n_threads,
         )  # fmt: skip
         # 0 - key, not -key: a similarity of 0 must not become -0
         return (keys if self.metric == "l1" else np.float32(0) - keys), hits
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _range(
+        self,
+        rows: SparseVectors,
+        radius: float,
+        chosen: Chosen,
+        n_threads: int,
+        knobs: Mapping[str, Any],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        D, I = self._search(rows, chosen.n, chosen, n_threads, knobs)  # noqa: E741
+        inside = np.less_equal(D, radius) if self.metric == "l1" else np.greater_equal(D, radius)
+        return np.concatenate([[0], np.cumsum(inside.sum(1))]), D[inside], I[inside]
+
+    def _score(
+        self, rows: SparseVectors, positions: Positions, n_threads: int
+    ) -> NDArray[np.float32]:
+        scores = np.full((len(rows), positions.shape[1]), self._worst)
+        for i, at in enumerate(np.broadcast_to(positions, scores.shape)):
+            real = np.flatnonzero(at >= 0)
+            if len(real):
+                words, weights = rows[i]
+                query = SparseVectors(words, weights, np.array([0, len(words)]), self.d)
+                held = self._of_rows(self._take(at[real]), n_threads)
+                D, I = self._asked(held, real, query, len(real), n_threads)  # noqa: E741
+                scores[i, I[0]] = D[0]
+        return scores
+
+    # ---- files ----
+
+    def _row_arrays(self) -> dict[str, Sequence[NDArray[Any]]]:
+        held: _Held = self._data
         return {
-            "word_ids": self._words.view,
-            "weights": self._weights.view,
-            "offsets": self._offsets.view,
+            "word_ids": [held.words.view],
+            "weights": [held.weights.view],
+            "offsets": [held.offsets.view],
         }
 
-    def _adopt(self, arrays: Mapping[str, NDArray[Any]], folder: Path) -> int:
+    def _adopted(
+        self, arrays: Mapping[str, NDArray[Any]], folder: Path, *, whole: bool
+    ) -> tuple[_Held, int]:
         words = expect(arrays["word_ids"], np.int32, 1, folder / "word_ids.npy")
         weights = expect(arrays["weights"], np.float32, 1, folder / "weights.npy")
         offsets = expect(arrays["offsets"], np.int64, 1, folder / "offsets.npy")
@@ -151,13 +216,25 @@ class InvertedFile(Index):
             raise FormatError(
                 f"{folder / 'offsets.npy'}, word_ids.npy, weights.npy: {error}"
             ) from error
-        self._words, self._weights, self._offsets = (
-            Growing(words),
-            Growing(weights),
-            Growing(offsets),
-        )
-        self._rebuild(0)
-        return len(rows)
+        return self._of_rows(rows, 0), len(rows)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Rows in CSR form and their postings."""
+
+    words: Growing
+    weights: Growing
+    offsets: Growing
+    postings: _core.InvertedFile
+
+
+def _held(
+    words: Growing, weights: Growing, offsets: Growing, n_words: int, metric: str, n_threads: int
+) -> _Held:
+    postings = _core.InvertedFile(n_words, metric)
+    postings.rebuild(words.view, weights.view, offsets.view, 0, n_threads)
+    return _Held(words, weights, offsets, postings)
 
 
 def check_rows(

@@ -12,7 +12,7 @@ Map::
 Nothing here knows what an array means: parts hand over names and arrays and get them back, checked.
 """
 
-from cbir.store.arrays import load_arrays, read_manifest, save_arrays
+from cbir.store.arrays import check_arrays, load_arrays, read_manifest, save_arrays
 from cbir.store.atomic import atomic_folder, atomic_write
 from cbir.store.catalogue import Catalogue, ImageRow
 from cbir.store.layout import Layout
@@ -27,6 +27,7 @@ __all__ = [
     "WriterLock",
     "atomic_folder",
     "atomic_write",
+    "check_arrays",
     "load_arrays",
     "read_manifest",
     "save_arrays",

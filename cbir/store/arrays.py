@@ -4,7 +4,9 @@ The manifest holds the format version, the kind (class) of what is stored, its p
 each array its dtype, shape and SHA-256. A reader believes nothing: a missing, cut, altered or lying
 file is a `FormatError` that names it. The same input gives the same bytes (keys sorted, no dates).
 
-Cost: one pass over the bytes to write and one to check on reading (SHA-256), also when mapped.
+Cost: one pass over the bytes to write and one to check on reading (SHA-256). Mapped, an array above
+1 MiB costs nothing until it is used: its header and the size of its file are checked, its bytes are
+the business of `check_arrays`.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +33,17 @@ MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _KINDS = "biuf"  # dtype kinds stored: bool, integers, floats
 _BLOCK = 1 << 22
+_MAPPED = 1 << 20  # arrays above this are mapped, smaller ones read and hashed
 
 Array = NDArray[Any]
 
 
 def save_arrays(
-    folder: Path | str, *, kind: str, params: Mapping[str, Any], arrays: Mapping[str, Array]
+    folder: Path | str,
+    *,
+    kind: str,
+    params: Mapping[str, Any],
+    arrays: Mapping[str, Array | Sequence[Array]],
 ) -> None:
     """Write `arrays` and `params` as a folder, in one step; a folder already there is replaced.
 
@@ -42,7 +52,8 @@ def save_arrays(
     folder : where to; its parents are made.
     kind : name of what is stored, checked again by `load_arrays`.
     params : whatever JSON can say (NumPy scalars are taken; NaN and infinity are not).
-    arrays : name -> array of bool, integers or floats, of any shape. Names are identifiers.
+    arrays : name -> array of bool, integers or floats, of any shape; or a list of such arrays,
+        which are stored end to end along their first axis. Names are identifiers.
 
     Raises
     ------
@@ -56,19 +67,17 @@ def save_arrays(
     >>> load_arrays(folder, kind="demo")
     ({'n': 2}, {'x': array([0., 1.])})
     """
-    _check_names(arrays)
+    pieces = {name: _pieces(name, value) for name, value in arrays.items()}
     entries: dict[str, Any] = {}
     with atomic_folder(folder) as temporary:
-        for name in sorted(arrays):
-            header, body = _npy(arrays[name])
-            digest = hashlib.sha256(header)
-            digest.update(body)
-            write_file(temporary / f"{name}.npy", [header, body])
-            a = np.asarray(arrays[name])
+        for name in sorted(pieces):
+            digest = hashlib.sha256()
+            dtype, shape = _dtype_and_shape(pieces[name])
+            write_file(temporary / f"{name}.npy", _npy(pieces[name], digest))
             entries[name] = {
                 "file": f"{name}.npy",
-                "dtype": _little(a.dtype).str,
-                "shape": list(a.shape),
+                "dtype": dtype.str,
+                "shape": list(shape),
                 "sha256": digest.hexdigest(),
             }
         manifest = {
@@ -115,7 +124,8 @@ def load_arrays(
     Parameters
     ----------
     kind : if given, the kind that must be stored there.
-    mmap : map the arrays read-only instead of copying them; they outlive the folder's deletion.
+    mmap : map arrays above 1 MiB read-only instead of reading them; they outlive the folder's
+        deletion. Their values are not checked: see `check_arrays`.
 
     Raises
     ------
@@ -125,63 +135,136 @@ def load_arrays(
     manifest = read_manifest(folder)
     if kind is not None and manifest["kind"] != kind:
         raise FormatError(f"{folder / MANIFEST}: holds {manifest['kind']!r}, expected {kind!r}")
-    arrays = {
-        name: _load_one(folder, name, entry, mmap) for name, entry in manifest["arrays"].items()
-    }
+    arrays = {}
+    for name, entry in manifest["arrays"].items():
+        path = _path_of(folder, name, entry)
+        with _explained(path):
+            arrays[name] = _load_one(path, entry, mmap)
     return manifest["params"], arrays
 
 
-def _load_one(folder: Path, name: str, entry: Any, mmap: bool) -> Array:
-    """Read one array: header first, then size, checksum, and only then the values."""
-    manifest = folder / MANIFEST
+def check_arrays(folder: Path | str) -> None:
+    """Read every byte of a folder that `save_arrays` wrote, holding little in memory.
+
+    Raises
+    ------
+    FormatError naming the file that is missing, cut, altered or lying.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> folder = Path(tempfile.mkdtemp()) / "model"
+    >>> save_arrays(folder, kind="demo", params={}, arrays={"x": np.arange(2.0)})
+    >>> check_arrays(folder)
+    """
+    folder = Path(folder)
+    for name, entry in read_manifest(folder)["arrays"].items():
+        path = _path_of(folder, name, entry)
+        with _explained(path), path.open("rb") as file:
+            _check_sum(file, path, entry)
+            file.seek(0)
+            _read_header(file, path, entry)
+
+
+def _path_of(folder: Path, name: str, entry: Any) -> Path:
     if not _NAME.match(name) or not isinstance(entry, dict) or entry.get("file") != f"{name}.npy":
-        raise FormatError(f"{manifest}: entry of array {name!r} is not valid: {entry!r}")
-    path = folder / f"{name}.npy"
+        raise FormatError(f"{folder / MANIFEST}: entry of array {name!r} is not valid: {entry!r}")
+    return folder / f"{name}.npy"
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what a wrong file makes others raise into FormatError naming it."""
     try:
-        # The checksum comes first: nothing of an altered file is ever parsed.
-        with path.open("rb") as file:
-            if _sha256(file) != entry.get("sha256"):
-                raise FormatError(f"{path}: checksum differs from {MANIFEST}: cut or altered")
-        array: Array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-        if mmap and not array.size:  # np.load maps even these, and NumPy can't pickle such a map
-            array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
+        yield
     except FormatError:
         raise
-    except (ValueError, SyntaxError, EOFError, TypeError) as error:
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, SyntaxError, EOFError, TypeError, OverflowError) as error:
         raise FormatError(f"{path}: not a .npy file ({error})") from error
-    found = {"dtype": array.dtype.str, "shape": list(array.shape)}
-    for key, value in found.items():
+
+
+def _load_one(path: Path, entry: dict[str, Any], mmap: bool) -> Array:
+    with path.open("rb") as file:
+        mapped = mmap and os.fstat(file.fileno()).st_size > _MAPPED
+        if not mapped:  # the checksum comes first: nothing of an altered file is ever parsed
+            _check_sum(file, path, entry)
+            file.seek(0)
+        dtype, shape, start = _read_header(file, path, entry)
+        if mapped:
+            # np.memmap's own class slows every slice down; its memory lives on as the base
+            return np.asarray(np.memmap(file, dtype, "r", start, shape))
+        return np.fromfile(file, dtype, count=math.prod(shape)).reshape(shape)
+
+
+def _read_header(
+    file: io.BufferedReader, path: Path, entry: dict[str, Any]
+) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Give dtype, shape and where the values begin; all of it as the manifest and the file say."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise FormatError(f"{path}: not the version of .npy that cbir writes")
+    shape, columns_first, dtype = np.lib.format.read_array_header_1_0(file)
+    for key, value in {"dtype": dtype.str, "shape": list(shape)}.items():
         if value != entry.get(key):
             raise FormatError(f"{path}: {key} is {value}, {MANIFEST} says {entry.get(key)}")
-    if array.dtype.kind not in _KINDS:
-        raise FormatError(f"{path}: dtype {array.dtype} is never written by cbir")
-    return array
+    if dtype.kind not in _KINDS or columns_first:
+        raise FormatError(f"{path}: dtype {dtype}, or its order, is never written by cbir")
+    start, size = file.tell(), os.fstat(file.fileno()).st_size
+    if size != start + math.prod(shape) * dtype.itemsize:
+        raise FormatError(f"{path}: {size} bytes are not those of {shape} {dtype}: cut or altered")
+    return dtype, shape, start
 
 
-def _check_names(arrays: Mapping[str, Array]) -> None:
-    for name, array in arrays.items():
-        if not _NAME.match(name):
-            raise ParameterError(f"save_arrays: array name {name!r}, expected an identifier")
-        dtype = np.asarray(array).dtype
-        if dtype.kind not in _KINDS:
-            raise DTypeError(f"save_arrays: {name} is {dtype}, expected bool, integers or floats")
+def _check_sum(file: io.BufferedReader, path: Path, entry: dict[str, Any]) -> None:
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    if digest.hexdigest() != entry.get("sha256"):
+        raise FormatError(f"{path}: checksum differs from {MANIFEST}: cut or altered")
 
 
-def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return dtype.newbyteorder("<")
+def _pieces(name: str, value: Array | Sequence[Array]) -> list[Array]:
+    """Give `value` as plain arrays that belong end to end, or refuse what can't be stored."""
+    if not _NAME.match(name):
+        raise ParameterError(f"save_arrays: array name {name!r}, expected an identifier")
+    parts = [np.asarray(a) for a in (value if isinstance(value, list | tuple) else [value])]
+    for part in parts:
+        if part.dtype.kind not in _KINDS:
+            raise DTypeError(
+                f"save_arrays: {name} is {part.dtype}, expected bool, integers or floats"
+            )
+        if part.dtype != parts[0].dtype or part.shape[1:] != parts[0].shape[1:]:
+            raise ParameterError(
+                f"save_arrays: pieces of {name} are {part.dtype} {part.shape} and "
+                f"{parts[0].dtype} {parts[0].shape}; they don't belong end to end"
+            )
+    if not parts:
+        raise ParameterError(f"save_arrays: {name} is an empty list of arrays")
+    return parts
 
 
-def _npy(array: Array) -> tuple[bytes, memoryview]:
-    """Header and body of a .npy file, little-endian and C-ordered whatever came in."""
-    a = np.asarray(array)
-    # ascontiguousarray would turn a 0-d array into a 1-d one
-    a = np.array(a, dtype=_little(a.dtype), order="C", copy=None)
+def _dtype_and_shape(parts: Sequence[Array]) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    dtype, shape = parts[0].dtype.newbyteorder("<"), parts[0].shape
+    if len(parts) > 1:
+        shape = (sum(len(p) for p in parts), *shape[1:])
+    return dtype, shape
+
+
+def _npy(parts: Sequence[Array], digest: hashlib._Hash) -> Iterator[bytes | memoryview]:
+    """Give header and body of a .npy file, little-endian and C-ordered, and hash them."""
+    dtype, shape = _dtype_and_shape(parts)
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(a))
-    body = memoryview(a.reshape(-1).view(np.uint8).data) if a.size else memoryview(b"")
-    return header.getvalue(), body
+    described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    chunks: list[bytes | memoryview] = [header.getvalue()]
+    for part in parts:
+        plain = np.array(part, dtype=dtype, order="C", copy=None)
+        if plain.size:
+            chunks.append(memoryview(plain.reshape(-1).view(np.uint8).data))
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
 
 
 def _to_json(manifest: dict[str, Any]) -> bytes:
@@ -197,17 +280,3 @@ def _to_json(manifest: dict[str, Any]) -> bytes:
     except ValueError as error:
         raise ParameterError(f"save_arrays: params hold NaN or infinity ({error})") from error
     return (text + "\n").encode()
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for n in shape:
-        total *= int(n)
-    return total
-
-
-def _sha256(file: io.BufferedReader) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(_BLOCK):
-        digest.update(block)
-    return digest.hexdigest()

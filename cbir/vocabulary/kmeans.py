@@ -21,12 +21,14 @@ by a tolerance.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
 from cbir import _core
 from cbir._checks import as_matrix, check_finite, check_int, threads
@@ -34,13 +36,21 @@ from cbir.errors import DimensionError, FormatError, NotTrainedError, ParameterE
 
 INITS = ("k-means++", "random")
 
+DESCRIPTORS_PER_WORD = 25
+"""n_words="auto" gives one word for so many descriptors: fewer, and most words would be noise."""
+
+MOST_AUTO_WORDS = 20_000
+"""n_words="auto" gives no more words than this: past it a build grows dear, and gains little."""
+
+log = logging.getLogger("cbir.vocabulary")
+
 
 class KMeans:
     """A vocabulary of `n_words` centroids.
 
     Parameters
     ----------
-    n_words : number of words.
+    n_words : number of words, or "auto": `words_for` the descriptors.
     n_iter : most turns of Lloyd's algorithm; it stops before when no assignment changes.
     init : "k-means++", "random" (distinct training points), or an (n_words, d) array to start from.
     max_points_per_word : train on a random sample of at most this many points a word; 0 takes all
@@ -75,11 +85,22 @@ class KMeans:
 
     def __init__(
         self,
-        n_words: int,
+        n_words: Annotated[
+            Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"],
+            Field(description="visual words; auto: 1 for 25 descriptors, at most 20000"),
+        ],
         *,
-        n_iter: int = 20,
-        init: str | ArrayLike = "k-means++",
-        max_points_per_word: int = 256,
+        n_iter: Annotated[
+            int, Field(ge=0, le=1000, description="turns of Lloyd's algorithm at most")
+        ] = 20,
+        init: Annotated[
+            Literal["k-means++", "random"], Field(description="how the first words are chosen")
+        ]
+        | ArrayLike = "k-means++",
+        max_points_per_word: Annotated[
+            int,
+            Field(ge=0, le=1_000_000, description="descriptors per word to train on; 0: all"),
+        ] = 256,
         seed: int = 0,
         n_threads: int = 0,
     ) -> None:
@@ -97,12 +118,41 @@ class KMeans:
         """Width of a descriptor."""
         return int(self._trained("d").shape[1])
 
-    def fit(self, x: ArrayLike, *, on_assignment: Callable[[int], object] | None = None) -> KMeans:
+    def words_for(self, n: int) -> int:
+        """Give the number of words that `fit` makes of `n` descriptors.
+
+        That is n_words, or with "auto" one for every 25 descriptors: 1 to 20,000.
+
+        >>> KMeans("auto").words_for(2_500), KMeans("auto").words_for(525_298)
+        (100, 20000)
+        """
+        if isinstance(self.n_words, str):
+            if self.n_words != "auto":
+                raise ParameterError(
+                    f'KMeans: n_words={self.n_words!r}, allowed is "auto" or a number'
+                )
+            return max(1, min(n // DESCRIPTORS_PER_WORD, MOST_AUTO_WORDS))
+        return check_int(self.n_words, who="KMeans", name="n_words", low=1, high=2**31 - 64)
+
+    def sample_size(self, n: int) -> int:
+        """Give how many of `n` descriptors `fit` trains on: a random sample of them will do."""
+        per_word = self.max_points_per_word
+        return min(n, self.words_for(n) * per_word) if per_word else n
+
+    def fit(
+        self,
+        x: ArrayLike,
+        *,
+        drawn_from: int | None = None,
+        on_assignment: Callable[[int], object] | None = None,
+    ) -> KMeans:
         """Learn the words from descriptors.
 
         Parameters
         ----------
         x : (n, d) float32 or float64 (cast). Not modified.
+        drawn_from : number of descriptors that x is a sample of; by default x is all of them. With
+            n_words="auto" it decides the number of words.
         on_assignment : called after each of the at most n_iter + 1 assignments with how many there
             have been; for progress bars.
 
@@ -113,7 +163,6 @@ class KMeans:
         range; what on_assignment raises passes through.
         """
         who = "KMeans.fit"
-        n_words = check_int(self.n_words, who=who, name="n_words", low=1, high=2**31 - 64)
         n_iter = check_int(self.n_iter, who=who, name="n_iter", low=0)
         per_word = check_int(self.max_points_per_word, who=who, name="max_points_per_word", low=0)
         seed = check_int(self.seed, who=who, name="seed", low=0, high=2**64 - 1)
@@ -121,6 +170,9 @@ class KMeans:
         x = as_matrix(x, who=who, name="x")
         if x.shape[1] == 0:
             raise DimensionError(f"{who}: x has shape {x.shape}, expected at least one column")
+        n_words = self.words_for(len(x) if drawn_from is None else drawn_from)
+        if self.n_words == "auto":
+            log.info("vocabulary: %d words", n_words)
         if len(x) < n_words:
             raise ParameterError(
                 f"{who}: n_words={n_words} but x has {len(x)} points; ask for at most {len(x)} "
@@ -218,7 +270,7 @@ class KMeans:
             "inertia_history": self.inertia_history_,
         }
         params: dict[str, Any] = {
-            "n_words": int(self.n_words),
+            "n_words": self.n_words if self.n_words == "auto" else int(self.n_words),
             "n_iter": int(self.n_iter),
             "max_points_per_word": int(self.max_points_per_word),
             "seed": int(self.seed),
@@ -248,7 +300,7 @@ class KMeans:
         if (
             centroids.dtype != np.float32
             or centroids.ndim != 2
-            or len(centroids) != self.n_words
+            or (self.n_words != "auto" and len(centroids) != self.n_words)
             or centroids.shape[1] == 0
             or not np.isfinite(centroids).all()
             or not _squares_fit(centroids)

@@ -155,7 +155,7 @@ def test_bomb_warning_turned_into_an_error_is_an_image_error():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_side": 0}, "max_side=0"),
+        ({"max_side": -1}, "max_side=-1"),
         ({"max_side": 2.5}, "max_side=2.5"),
         ({"max_pixels": 0}, "max_pixels=0"),
         ({"background": (0, 0)}, "background"),

@@ -427,13 +427,14 @@ def test_lying_ids_are_refused(name, metric, tmp_path, change):
         load(tmp_path / "index")
 
 
-@pytest.mark.parametrize("key", ["d", "metric", "next_id"])
+@pytest.mark.parametrize("key", ["d", "options", "metric", "next_id", "rising"])
 def test_lying_or_missing_parameters_are_refused(name, metric, tmp_path, key):
     for value in (None, -1, "many"):
         make(name, metric, 5).save(tmp_path / "index")
         path = tmp_path / "index" / "manifest.json"
         manifest = json.loads(path.read_text())
-        manifest["params"][key] = value
+        where = manifest["params"]
+        (where["options"] if key == "metric" else where)[key] = value
         path.write_text(json.dumps(manifest))
         with pytest.raises(FormatError, match=r"manifest\.json"):
             load(tmp_path / "index")
