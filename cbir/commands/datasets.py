@@ -46,7 +46,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it lies.")],
     as_json: Json = False,
 ) -> int:
-    """Count the images and truth files of a folder; exit code 1 when they aren't as they should."""
+    """Check that a folder holds what the card says; exit code 1 if not."""
     from cbir import datasets
 
     report = datasets.check(name, folder)
@@ -97,7 +97,7 @@ def render(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> int:
-    """Make a UKBench-like set: photographs of objects that never existed."""
+    """Make a UKBench-like set of objects that never existed."""
     set_up_logging(quiet=quiet)
     from cbir import datasets
 
