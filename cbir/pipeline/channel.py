@@ -219,7 +219,7 @@ class Channel:
         size = encoding.sample_size(batches.total, d) if encoding is not None else 0
         if describers.learns:
             size = max(size, most_rows(d))
-        sample = batches.sample(size, self._seed) if size else rows_of(self._no_rows())
+        sample = batches.sample(size, self._seed) if size else rows_of(batch_of(self.feature, []))
         sample = describers.fit(sample)
         if encoding is not None:
             encoding.fit_vocabulary(
