@@ -14,7 +14,7 @@ import typer
 
 from cbir.commands.output import human_bytes, one_line, print_json
 from cbir.commands.progress import Progress, set_up_logging
-from cbir.commands.running import EXIT_ERROR, EXIT_OK, Json, Quiet, Threads, run
+from cbir.commands.running import EXIT_ERROR, EXIT_OK, Function, Json, Quiet, Threads, run
 from cbir.errors import ParameterError
 
 ABOUT = "List, check, fetch or render data sets."
@@ -121,5 +121,5 @@ def render(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    words = {"list": list_, "check": check, "fetch": fetch, "render": render}
+    words: dict[str, Function] = {"list": list_, "check": check, "fetch": fetch, "render": render}
     return run(words, argv, name="datasets", about=ABOUT)
