@@ -1,9 +1,9 @@
-"""What every feature has in common: the form it is stored in, and the form the stages want.
+r"""What every feature has in common: the form it is stored in, and the form the stages want.
 
 ::
 
     image --extract--> as it is stored --unpack--> float32, as the stages want it
-          \\______________________________________/
+          \______________________________________/
                          describe
 
 The two differ where a smaller form holds the same numbers (SIFT: bytes before the square root).

@@ -75,7 +75,7 @@ class InvertedFile(Index):
         n_words: int,
         metric: Annotated[
             Literal["cosine", "ip", "histogram_intersection", "l1"],
-            Field(description="how two bags of words are compared"),
+            Field(description="how vectors are compared"),
         ] = "cosine",
     ) -> None:
         _checks.check_int(n_words, who="InvertedFile", name="d", low=1, high=2**31 - 1)

@@ -163,7 +163,9 @@ class Channel:
         """
         self._trained("vectors")
         chosen = self.n_threads if n_threads is None else n_threads
-        return self._vectors(self._describers(batch), threads(chosen, who="Channel.vectors"))
+        n = threads(chosen, who="Channel.vectors")
+        rows: Vectors | SparseVectors = self._vectors(self._describers(batch), n)
+        return rows
 
     def new_index(self) -> Index:
         """An index without rows that shares what this channel's index learned."""
@@ -219,7 +221,7 @@ class Channel:
         size = encoding.sample_size(batches.total, d) if encoding is not None else 0
         if describers.learns:
             size = max(size, most_rows(d))
-        sample = batches.sample(size, self._seed) if size else rows_of(self._no_rows())
+        sample = batches.sample(size, self._seed) if size else rows_of(batch_of(self.feature, []))
         sample = describers.fit(sample)
         if encoding is not None:
             encoding.fit_vocabulary(

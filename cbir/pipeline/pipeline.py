@@ -213,11 +213,11 @@ class Pipeline:
         ------
         ParameterError if a channel is missing, or has another number of rows than the others.
         """
-        lengths = {name: len(vectors[name]) for name in self.channels if name in vectors}
-        if set(vectors) != set(self.channels) or len(set(lengths.values())) > 1:
+        lengths = {name: len(rows) for name, rows in vectors.items()}
+        if set(lengths) != set(self.channels) or len(set(lengths.values())) > 1:
             raise ParameterError(
-                f"Pipeline.query_of: vectors has rows { ({n: len(v) for n, v in vectors.items()}) }, "
-                f"expected as many of each of {', '.join(self.channels)}"
+                f"Pipeline.query_of: vectors has rows {lengths}, expected as many of each of "
+                f"{', '.join(self.channels)}"
             )
         return Query(dict(vectors), dict(features or {}))
 
