@@ -256,7 +256,7 @@ def test_words_follow_the_descriptors():
 
 def test_too_few_pictures_for_a_pca():
     channel = Channel(Recipe.load("vlad-128", ["vocabulary.n_words=4"]), "main")
-    with pytest.raises(ParameterError, match="PCA.*d=128, but the 10 rows"):
+    with pytest.raises(ParameterError, match=r"PCA.*d=128, but the 10 rows"):
         channel.fit(batches_for(channel))
 
 

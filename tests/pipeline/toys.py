@@ -1,4 +1,4 @@
-"""Small pictures, recipes, and parts that only tests know: what the plan must carry, not what is."""
+"""Small pictures, recipes, and parts that only tests know: what the plan must carry."""
 
 from typing import Annotated, Any, ClassVar
 
@@ -135,6 +135,12 @@ class Learner(Flat):
 
     def _train(self, rows, n_threads):
         self.trained_on = rows
+
+    def _trained_arrays(self):
+        return {"seen": self.trained_on}
+
+    def _adopt_trained(self, arrays, folder):
+        self.trained_on = arrays["seen"]
 
     def search(self, xq, k, *, allowed=None, n_threads=0, effort=None):
         type(self).searched.append(effort)
