@@ -116,9 +116,7 @@ void flat_search(Matrix<const float> xb, Span<const int64_t> ids, Matrix<const f
   const Search search(xb, ids, xq, metric, n_threads, heaps);
   if (xq.rows < kFewQueries) {
     search_directly(search);
-  } else if (bytes_pay(xq.rows, xb.cols)) {
-    search_in_bytes(search);
-  } else {
+  } else if (!search_in_bytes(search)) {
     search_in_tiles(search);
   }
   for (int64_t q = 0; q < xq.rows; ++q) heaps.drain(q, keys + q * k, hits + q * k);
