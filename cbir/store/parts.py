@@ -38,7 +38,6 @@ from cbir.store.atomic import atomic_write
 from cbir.types import LocalFeatures
 
 FORMAT_VERSION = 2
-_PER_IMAGE = {"image_ids": (), "labels": (), "hashes": (32,), "sizes": (2,)}
 _DATA = ("features", "descriptors", "offsets", "keypoints", "grids")
 
 Stored = LocalFeatures | NDArray[Any]
@@ -104,7 +103,8 @@ class FeaturePart:
         assert self.descriptors is not None and self.offsets is not None
         span = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         if self.grids is not None:
-            return self.descriptors[span].reshape(*self.grids[row].tolist(), -1)
+            height, width = self.grids[row].tolist()
+            return np.asarray(self.descriptors[span]).reshape(height, width, -1)
         assert self.keypoints is not None
         return LocalFeatures(self.keypoints[span], self.descriptors[span])
 
@@ -263,7 +263,7 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
 def _part(path: Path, arrays: dict[str, NDArray[Any]]) -> FeaturePart:
     try:
         labels = [label.decode() for label in arrays["labels"].tolist()]
-        fixed = {name: arrays[name] for name in _PER_IMAGE if name != "labels"}
+        fixed: dict[str, Any] = {name: arrays[name] for name in ("image_ids", "hashes", "sizes")}
         return FeaturePart(labels=labels, **fixed, **{name: arrays.get(name) for name in _DATA})
     except (KeyError, ValueError, AttributeError) as error:
         raise FormatError(f"{path}: lacks or misspells {error}") from error
