@@ -99,12 +99,14 @@ class FeaturePart:
     def stored(self, row: int) -> Stored:
         """Features of image number `row`, as `of` took them."""
         if self.features is not None:
-            return self.features[row]
+            vector: NDArray[np.float32] = self.features[row]
+            return vector
         assert self.descriptors is not None and self.offsets is not None
         span = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         if self.grids is not None:
             height, width = self.grids[row].tolist()
-            return np.asarray(self.descriptors[span]).reshape(height, width, -1)
+            place: NDArray[Any] = self.descriptors[span].reshape(height, width, -1)
+            return place
         assert self.keypoints is not None
         return LocalFeatures(self.keypoints[span], self.descriptors[span])
 
@@ -264,7 +266,8 @@ def _part(path: Path, arrays: dict[str, NDArray[Any]]) -> FeaturePart:
     try:
         labels = [label.decode() for label in arrays["labels"].tolist()]
         fixed: dict[str, Any] = {name: arrays[name] for name in ("image_ids", "hashes", "sizes")}
-        return FeaturePart(labels=labels, **fixed, **{name: arrays.get(name) for name in _DATA})
+        data: dict[str, Any] = {name: arrays.get(name) for name in _DATA}
+        return FeaturePart(labels=labels, **fixed, **data)
     except (KeyError, ValueError, AttributeError) as error:
         raise FormatError(f"{path}: lacks or misspells {error}") from error
 
