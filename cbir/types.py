@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.errors import DimensionError, DTypeError
+from cbir.errors import DimensionError, DTypeError, ParameterError
 
 Image = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
@@ -153,6 +153,13 @@ class SparseVectors:
                 f"SparseVectors: word_ids are {self.word_ids.dtype}, weights {self.weights.dtype}; "
                 "expected int32 and float32"
             )
+        if len(self.word_ids):
+            low, high = int(self.word_ids.min()), int(self.word_ids.max())
+            if low < 0 or high >= self.n_words:
+                raise ParameterError(
+                    f"SparseVectors: word ids are {low} to {high}, "
+                    f"n_words={self.n_words} allows 0 to {self.n_words - 1}"
+                )
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

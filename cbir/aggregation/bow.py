@@ -168,14 +168,20 @@ class BagOfWords:
         if self.n_assign > n_words:
             raise ParameterError(f"{who}: n_assign={self.n_assign} of only {n_words} words")
         shares = None
-        if len(bags.descriptors) == 0:
-            word_ids = np.zeros((0, 1), np.int32)
+        x = bags.descriptors
+        if len(x) == 0:
+            word_ids = np.zeros((0, self.n_assign), np.int32)
         elif self.n_assign == 1:
-            word_ids = self.vocabulary.predict(bags.descriptors, n_threads=n).reshape(-1, 1)
+            word_ids = np.asarray(self.vocabulary.predict(x, n_threads=n)).reshape(-1, 1)
         else:
-            word_ids, squared = self.vocabulary.predict_nearest(bags.descriptors, self.n_assign)
+            word_ids, squared = self.vocabulary.predict_nearest(x, self.n_assign, n_threads=n)
             shares = self._shares(squared)
         word_ids = np.ascontiguousarray(word_ids, np.int32)
+        if word_ids.shape != (len(x), self.n_assign):
+            raise DimensionError(
+                f"{who}: the vocabulary gave word ids {word_ids.shape} for {len(x)} descriptors, "
+                f"expected {(len(x), self.n_assign)}"
+            )
         ids, weights, offsets = _bow.count(word_ids, shares, bags.offsets, n_words)
         return SparseVectors(ids, weights, offsets, n_words)
 

@@ -163,7 +163,9 @@ class Channel:
         """
         self._trained("vectors")
         chosen = self.n_threads if n_threads is None else n_threads
-        return self._vectors(self._describers(batch), threads(chosen, who="Channel.vectors"))
+        n = threads(chosen, who="Channel.vectors")
+        rows: Vectors | SparseVectors = self._vectors(self._describers(batch), n)
+        return rows
 
     def new_index(self) -> Index:
         """An index without rows that shares what this channel's index learned."""
@@ -244,7 +246,7 @@ class Channel:
         sample = self._transforms.fit(rows_of(joined(encoded)))
         index = self._empty_index()
         if not index.is_trained:
-            index.train(sample)
+            index.train(sample, n_threads=n_threads)
         return index
 
     def _empty_index(self) -> Index:

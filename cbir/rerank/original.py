@@ -119,7 +119,7 @@ def exact(
         raise ParameterError("Original: query and rows are not of one kind, sparse or dense")
     x, q = rows.astype(np.float64), queries[i].astype(np.float64)
     if metric == "l2":
-        return np.square(x - q).sum(axis=1).astype(np.float32)
+        return np.asarray(np.square(x - q).sum(axis=1), np.float32)
     return _similarity((x * q).sum(axis=1), np.square(x).sum(axis=1), np.square(q).sum(), metric)
 
 
