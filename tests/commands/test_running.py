@@ -10,7 +10,7 @@ import pytest
 import cbir
 from cbir.commands import running
 from cbir.errors import ParameterError
-from tests.command_line import run, save_views
+from tests.command_line import run, run_apart, save_views
 
 MODULE = [sys.executable, "-m", "cbir"]
 
@@ -40,7 +40,7 @@ def test_the_module_and_the_console_script_have_the_same_commands(built):
 
 @pytest.mark.parametrize("name", running.COMMANDS)
 def test_every_command_has_its_door_and_its_help(name):
-    done = run(name, "--help")
+    done = run_apart(name, "--help")
     assert done.code == 0, done.err
     assert done.out.startswith(f"Usage: cbir {name} ")
     assert running.summary(name).endswith(".") and len(running.summary(name)) < 80
