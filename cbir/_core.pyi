@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['InvertedFile', 'KMeansWords', 'available_threads', 'compiler', 'flat_search', 'fma_peak', 'issue_rate', 'kmeans_lloyd', 'kmeans_seed_rows', 'set_simd_level', 'simd_level', 'simd_levels', 'vlad_encode', 'vlad_transform']
+__all__: list[str] = ['InvertedFile', 'KMeansWords', 'available_threads', 'compiler', 'flat_range', 'flat_score', 'flat_search', 'fma_peak', 'issue_rate', 'kmeans_lloyd', 'kmeans_seed_rows', 'set_simd_level', 'simd_level', 'simd_levels', 'vlad_encode', 'vlad_transform']
 class KMeansWords:
     """
     A vocabulary packed for the assignment kernel.
@@ -51,7 +51,15 @@ def available_threads() -> int:
     """
     CPUs this process may use.
     """
-def flat_search(xb: numpy.typing.NDArray[numpy.float32], ids: numpy.typing.NDArray[numpy.int64], xq: numpy.typing.NDArray[numpy.float32], metric: str, k: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+def flat_range(xb: numpy.typing.NDArray[numpy.float32], ids: numpy.typing.NDArray[numpy.int64], xq: numpy.typing.NDArray[numpy.float32], metric: str, radius: typing.SupportsFloat | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0, mask: numpy.typing.NDArray[numpy.bool] | None = None, positions: numpy.typing.NDArray[numpy.int64] | None = None) -> tuple:
+    """
+    Lims, keys and ids of all rows of xb with keys up to radius.
+    """
+def flat_score(xb: numpy.typing.NDArray[numpy.float32], xq: numpy.typing.NDArray[numpy.float32], metric: str, positions: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> numpy.typing.NDArray[numpy.float32]:
+    """
+    Keys (nq, m) of given rows; positions (1 or nq, m), -1 gives infinity.
+    """
+def flat_search(xb: numpy.typing.NDArray[numpy.float32], ids: numpy.typing.NDArray[numpy.int64], xq: numpy.typing.NDArray[numpy.float32], metric: str, k: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0, mask: numpy.typing.NDArray[numpy.bool] | None = None, positions: numpy.typing.NDArray[numpy.int64] | None = None) -> tuple:
     """
     Keys (squared distances or negated similarities, best first) and ids of the k best rows of xb.
     """

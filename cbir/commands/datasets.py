@@ -14,7 +14,7 @@ import typer
 
 from cbir.commands.output import human_bytes, one_line, print_json
 from cbir.commands.progress import Progress, set_up_logging
-from cbir.commands.running import EXIT_ERROR, EXIT_OK, Json, Quiet, Threads, run
+from cbir.commands.running import EXIT_ERROR, EXIT_OK, Function, Json, Quiet, Threads, run
 from cbir.errors import ParameterError
 
 ABOUT = "List, check, fetch or render data sets."
@@ -46,7 +46,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where it lies.")],
     as_json: Json = False,
 ) -> int:
-    """Count the images and truth files of a folder; exit code 1 when they aren't as they should."""
+    """Check that a folder holds what the card says; exit code 1 if not."""
     from cbir import datasets
 
     report = datasets.check(name, folder)
@@ -97,7 +97,7 @@ def render(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> int:
-    """Make a UKBench-like set: photographs of objects that never existed."""
+    """Make a UKBench-like set of objects that never existed."""
     set_up_logging(quiet=quiet)
     from cbir import datasets
 
@@ -121,5 +121,5 @@ def render(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; give its exit code."""
-    words = {"list": list_, "check": check, "fetch": fetch, "render": render}
+    words: dict[str, Function] = {"list": list_, "check": check, "fetch": fetch, "render": render}
     return run(words, argv, name="datasets", about=ABOUT)

@@ -39,7 +39,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the rendered set.")] = 0,
     quiet: Quiet = False,
 ) -> int:
-    """Render a small set, build, search, evaluate and write a report, with four recipes."""
+    """Render a small set, index it with four recipes, and report on each."""
     from cbir.commands import build, datasets, evaluate, search
 
     images = out / "images"

@@ -94,8 +94,7 @@ class Progress:
                 progress.TextColumn("{task.description:<12}", markup=False),
                 progress.BarColumn(bar_width=30),
                 progress.TextColumn("{task.fields[told]:>18}", markup=False),
-                progress.TimeElapsedColumn(),
-                progress.TimeRemainingColumn(),
+                progress.TimeRemainingColumn(elapsed_when_finished=True),
                 console=Console(stderr=True),
                 redirect_stdout=False,  # results never go to stderr
             )

@@ -55,7 +55,7 @@ Quiet = Annotated[
 ]
 Threads = Annotated[
     int,
-    typer.Option("--threads", min=0, max=1024, metavar="N", help="Threads to use; 0: all allowed."),
+    typer.Option("--threads", min=0, metavar="N", help="Threads to use; 0: all allowed."),
 ]
 
 Function = Callable[..., int | None]
