@@ -80,7 +80,9 @@ def fuse(
     n_blocks = 1
     while depth << (n_blocks - 1) < k:
         n_blocks += 1
-    deepest = depth << (n_blocks - 1)
+    # No list is longer than its index, and there is nothing to gain from asking for more.
+    held = max(1, *(database.index(name).ntotal for name in weighed))
+    deepest = min(depth << (n_blocks - 1), held)
     lists = [
         database.index(name)
         .search(rows[name], deepest, allowed=allowed, n_threads=n_threads, **knobs[name])
