@@ -21,6 +21,11 @@ class KMeansWords:
         """
         Nearest words and squared distances, (n, n_assign) int32 and float32.
         """
+    @property
+    def n_filtered(self) -> int:
+        """
+        Points that the 8-bit filter has decided so far.
+        """
 class InvertedFile:
     """
     Sparse rows and their postings. Never changes; copies share memory.

@@ -1,7 +1,7 @@
 """The values that travel between stages. Each stage knows the type it takes and the type it gives.
 
-``image -> LocalFeatures -> Bags -> SparseVectors or vectors -> SearchResult``. An image is uint8
-RGB (H, W, 3), upright; vectors are (n, d) float32, one row per image.
+``image -> Features -> Batch of several images -> SparseVectors or Vectors -> SearchResult``. An
+image is uint8 RGB (H, W, 3), upright; vectors are (n, d) float32, one row per image.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.errors import DimensionError, DTypeError
+from cbir.errors import DimensionError, DTypeError, ParameterError
 
 Image = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
 Region = tuple[float, float, float, float]
 """(x, y, width, height) in pixels of a picture."""
+
+DISTANCES = ("l2", "l1")
+"""Metrics whose `D` ascends, best first; all others are similarities and descend."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,13 @@ class Maps(Bags):
             raise DimensionError("Maps: height times width of a grid is not the size of its bag")
 
 
+Features = LocalFeatures | NDArray[np.float32]
+"""What a feature gives for one image: local features, a vector (d,), or a map (h, w, d)."""
+
+Batch = Bags | NDArray[np.float32]
+"""Features of several images: `Bags`, `Maps`, or vectors (n, d)."""
+
+
 @dataclass(frozen=True, eq=False)
 class SparseVectors:
     """Rows of a sparse (n, n_words) matrix in CSR form: the bag-of-words vectors.
@@ -143,6 +153,13 @@ class SparseVectors:
                 f"SparseVectors: word_ids are {self.word_ids.dtype}, weights {self.weights.dtype}; "
                 "expected int32 and float32"
             )
+        if len(self.word_ids):
+            low, high = int(self.word_ids.min()), int(self.word_ids.max())
+            if low < 0 or high >= self.n_words:
+                raise ParameterError(
+                    f"SparseVectors: word ids are {low} to {high}, "
+                    f"n_words={self.n_words} allows 0 to {self.n_words - 1}"
+                )
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

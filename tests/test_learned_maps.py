@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cbir.errors import DimensionError, DTypeError, NotTrainedError, ParameterError
-from cbir.vocabulary import KMeans
+from cbir.errors import DimensionError, DTypeError, FormatError, NotTrainedError, ParameterError
+from cbir.transforms import L2, PCA, TRANSFORMS, Power, SignedSqrt
+from cbir.vocabulary import VOCABULARIES, KMeans
 
 D = 12
 
@@ -23,18 +24,32 @@ class Case:
     cls: type
     arguments: dict[str, Any]
     apply: str  # name of the method that uses what was learned
+    bad: dict[str, Any]  # arguments that only their use refuses
+    learns: bool = True
 
     def make(self, **more):
         return self.cls(**(self.arguments | more))
 
 
 MAPS = {
-    "kmeans": Case(KMeans, {"n_words": 9, "n_iter": 3}, "predict"),
+    "kmeans": Case(KMeans, {"n_words": 9, "n_iter": 3}, "predict", {"n_threads": -1}),
+    "pca": Case(PCA, {"d": 5}, "transform", {"d": -1}),
+    "pca-whiten": Case(PCA, {"d": 5, "whiten": True}, "transform", {"d": -1}),
+    "l2": Case(L2, {}, "transform", {}, learns=False),
+    "power": Case(Power, {"alpha": 0.3}, "transform", {"alpha": -1}, learns=False),
+    "signed_sqrt": Case(SignedSqrt, {}, "transform", {}, learns=False),
 }
+LEARNING = [name for name, case in MAPS.items() if case.learns]
+THREADED = [n for n, c in MAPS.items() if "n_threads" in inspect.signature(c.cls).parameters]
 
 
 @pytest.fixture(params=MAPS)
 def case(request):
+    return MAPS[request.param]
+
+
+@pytest.fixture(params=LEARNING)
+def learning(request):
     return MAPS[request.param]
 
 
@@ -51,6 +66,10 @@ def state(learned):
     return {k: v for k, v in vars(learned).items() if k.endswith("_") and not k.startswith("_")}
 
 
+def test_every_map_has_a_line_here():
+    assert {case.cls for case in MAPS.values()} == {*VOCABULARIES.values(), *TRANSFORMS.values()}
+
+
 def test_constructor_only_stores(case):
     learned = case.make()
     for name in inspect.signature(case.cls).parameters:
@@ -61,18 +80,30 @@ def test_constructor_only_stores(case):
 
 
 def test_constructor_does_not_judge(case):
-    case.make(n_threads=-1)
+    case.make(**case.bad)
+
+
+def test_use_judges(case, x):
+    for name, value in case.bad.items():
+        with pytest.raises(ParameterError, match=f"{case.cls.__name__}.*{name}={value}"):
+            output(case.make(**case.bad).fit(x), case, x)
 
 
 def test_fit_returns_self_and_learns(case, x):
     learned = case.make()
     assert learned.fit(x) is learned
-    assert state(learned)
+    assert bool(state(learned)) == case.learns
 
 
-def test_use_before_fit(case, x):
-    with pytest.raises(NotTrainedError, match=case.cls.__name__):
-        output(case.make(), case, x)
+def test_use_before_fit(learning, x):
+    with pytest.raises(NotTrainedError, match=learning.cls.__name__):
+        output(learning.make(), learning, x)
+
+
+@pytest.mark.parametrize("name", sorted(set(MAPS) - set(LEARNING)))
+def test_what_learns_nothing_needs_no_fit(name, x):
+    case = MAPS[name]
+    np.testing.assert_array_equal(output(case.make(), case, x), output(case.make().fit(x), case, x))
 
 
 def test_use_changes_nothing(case, x):
@@ -118,8 +149,9 @@ def test_nan_and_infinity_are_refused_with_their_row(case, x, bad):
 
 def test_wrong_shapes(case, x):
     learned = case.make().fit(x)
-    with pytest.raises(DimensionError, match=f"d={D - 1}.*d={D}"):
-        output(learned, case, x[:, 1:])
+    if case.learns:
+        with pytest.raises(DimensionError, match=f"d={D - 1}.*d={D}"):
+            output(learned, case, x[:, 1:])
     for y in (x[0], x[None]):
         with pytest.raises(DimensionError, match="shape"):
             output(learned, case, y)
@@ -139,7 +171,9 @@ def test_rows_do_not_depend_on_the_batch(case, x):
     np.testing.assert_array_equal(np.concatenate(parts), output(learned, case, x))
 
 
-def test_same_bytes_for_any_thread_count(case, x):
+@pytest.mark.parametrize("name", THREADED)
+def test_same_bytes_for_any_thread_count(name, x):
+    case = MAPS[name]
     learned = [case.make(n_threads=t).fit(x) for t in (1, 2, 4)]
     assert len({pickle.dumps(state(m)) for m in learned}) == 1
     assert len({output(m, case, x).tobytes() for m in learned}) == 1
@@ -153,10 +187,18 @@ def test_save_and_load(case, x, tmp_path):
     np.testing.assert_array_equal(output(loaded, case, x), output(learned, case, x))
 
 
-def test_save_before_fit(case, tmp_path):
+def test_save_before_fit(learning, tmp_path):
     with pytest.raises(NotTrainedError):
-        case.make().save(tmp_path / "map")
+        learning.make().save(tmp_path / "map")
     assert not (tmp_path / "map").exists()
+
+
+def test_load_refuses_what_another_map_saved(case, x, tmp_path):
+    case.make().fit(x).save(tmp_path / "map")
+    manifest = tmp_path / "map" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(case.cls.__name__, "Other"))
+    with pytest.raises(FormatError, match="map"):
+        case.cls.load(tmp_path / "map")
 
 
 def test_pickle(case, x):

@@ -29,10 +29,18 @@ def squared_distance(exact, d, dtype=np.float32):
 
 
 def score(x, c, dtype=np.float32):
-    """Bound for x.c - |c|^2 / 2, the value whose argmax assigns, for every pair of rows, (n, m)."""
-    half = (np.asarray(c, np.float64) ** 2).sum(axis=1) / 2
-    absolute = np.abs(x).astype(np.float64) @ np.abs(c).astype(np.float64).T
-    return gamma(x.shape[-1] + 2, dtype) * (absolute + half)
+    """Bound for x.c - |c|^2 / 2, the value whose argmax assigns, for every pair of rows, (n, m).
+
+    Both are taken relative to the mean of c where it is far (csrc/kmeans/words.cpp): what counts is
+    how far points and words are from each other. Two more roundings, of the differences.
+    """
+    from cbir.reference.kmeans import origin
+
+    shift = origin(c)
+    x, c = np.asarray(x, np.float64) - shift, np.asarray(c, np.float64) - shift
+    half = (c**2).sum(axis=1) / 2
+    absolute = np.abs(x) @ np.abs(c).T
+    return gamma(x.shape[-1] + 4, dtype) * (absolute + half)
 
 
 def mean(x, dtype=np.float32):

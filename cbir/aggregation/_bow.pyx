@@ -3,7 +3,8 @@
 """Flat loops of `cbir.aggregation.bow`: count the words of each image, weigh the counts.
 
 Counting is a radix sort of an image's words, 8 bits a pass, and a walk over the runs: no step costs
-n_words per image, and no branch depends on the data. The caller checks all but the word ids.
+n_words per image, and no branch depends on the data. Both functions refuse arrays that don't fit each
+other before they touch them.
 """
 
 import numpy as np
@@ -18,8 +19,10 @@ cdef struct Vote:
     float share
 
 
-cdef void sort_by_word(vector[Vote]& votes, vector[Vote]& spare, int n_bits) noexcept nogil:
-    """Stable, by the lowest `n_bits` bits of the word; `spare` is scratch space."""
+cdef int sort_by_word(vector[Vote]& votes, vector[Vote]& spare, int n_bits) except -1 nogil:
+    """Stable, by the lowest `n_bits` bits of the word; `spare` is scratch space, whose growth may
+    raise MemoryError.
+    """
     cdef int64_t start[257]
     cdef int64_t i, n = votes.size()
     cdef int shift = 0, digit
@@ -37,6 +40,21 @@ cdef void sort_by_word(vector[Vote]& votes, vector[Vote]& spare, int n_bits) noe
             start[digit] += 1
         votes.swap(spare)
         shift += 8
+    return 0
+
+
+cdef check_offsets(const int64_t[::1] offsets, int64_t total, what):
+    """Raise ValueError unless `offsets` rise from 0 to `total`, the number of `what`."""
+    cdef int64_t b, n = offsets.shape[0]
+    cdef bint rising = True
+    if n == 0 or offsets[0] != 0 or offsets[n - 1] != total:
+        ends = f"{offsets[0]} to {offsets[n - 1]}" if n else "none"
+        raise ValueError(f"offsets must go from 0 to {total}, the number of {what}; found {ends}")
+    with nogil:
+        for b in range(n - 1):
+            rising &= offsets[b] <= offsets[b + 1]
+    if not rising:
+        raise ValueError("offsets must not fall")
 
 
 def count(
@@ -57,6 +75,12 @@ def count(
     cdef double total
     cdef Vote vote
     cdef vector[Vote] votes, spare
+    check_offsets(offsets, word_ids.shape[0], "rows of word_ids")
+    if soft and (shares.shape[0] != word_ids.shape[0] or shares.shape[1] != n_assign):
+        raise ValueError(
+            f"shares are {shares.shape[0]} x {shares.shape[1]}, "
+            f"word_ids {word_ids.shape[0]} x {n_assign}"
+        )
     out_words = np.empty(word_ids.shape[0] * n_assign, np.int32)
     out_counts = np.empty(word_ids.shape[0] * n_assign, np.float32)
     out_offsets = np.zeros(n + 1, np.int64)
@@ -73,6 +97,7 @@ def count(
     with nogil:
         for b in range(n):
             votes.clear()
+            votes.reserve((offsets[b + 1] - offsets[b]) * n_assign)
             for i in range(offsets[b], offsets[b + 1]):
                 for a in range(n_assign):
                     vote.word = word_ids[i, a]
@@ -96,7 +121,7 @@ def count(
 
 
 def weigh(
-    const int32_t[::1] word_ids,  # IN (nnz,), each in [0, n_words)
+    const int32_t[::1] word_ids,  # IN (nnz,)
     const float[::1] counts,  # IN (nnz,)
     const int64_t[::1] offsets,  # IN (n + 1,)
     const float[::1] idf,  # IN (n_words,)
@@ -107,6 +132,16 @@ def weigh(
     cdef int64_t n = offsets.shape[0] - 1, b, i, start, n_out = 0
     cdef double value, length
     cdef vector[double] row  # of the image at hand, before the norm
+    cdef int32_t low = 0, high = -1
+    check_offsets(offsets, word_ids.shape[0], "word_ids")
+    if counts.shape[0] != word_ids.shape[0]:
+        raise ValueError(f"counts are {counts.shape[0]}, word_ids {word_ids.shape[0]}")
+    with nogil:
+        for i in range(word_ids.shape[0]):
+            low = min(low, word_ids[i])
+            high = max(high, word_ids[i])
+    if low < 0 or high >= idf.shape[0]:
+        raise ValueError(f"word ids are {low} to {high}, expected 0 to {idf.shape[0] - 1}")
     out_words = np.empty(word_ids.shape[0], np.int32)
     out_weights = np.empty(word_ids.shape[0], np.float32)
     out_offsets = np.zeros(n + 1, np.int64)

@@ -20,7 +20,7 @@ class Vocabulary(Protocol):
         ...
 
     def predict_nearest(
-        self, x: NDArray[np.float32], n_assign: int
+        self, x: NDArray[np.float32], n_assign: int, *, n_threads: int | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """The `n_assign` nearest words, nearest first, and squared distances, (n, n_assign)."""
         ...

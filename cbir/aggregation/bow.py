@@ -24,6 +24,7 @@ Cost: the assignment, N n_words d multiply-adds, dwarfs the rest; 8 bytes per st
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -73,7 +74,6 @@ class BagOfWords:
            [0.       , 0.       ]], dtype=float32)
     """
 
-    sparse: ClassVar[bool] = True
     takes: ClassVar[Any] = Bags
     gives: ClassVar[Any] = SparseVectors
 
@@ -112,6 +112,11 @@ class BagOfWords:
         self.n_assign = check_int(n_assign, who=who, name="n_assign", low=1)
         self.sigma = float(sigma)
         self.n_threads = check_int(n_threads, who=who, name="n_threads", low=0)
+
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` learns from data: the idf does."""
+        return self.idf
 
     @property
     def n_words(self) -> int:
@@ -163,26 +168,43 @@ class BagOfWords:
         if self.n_assign > n_words:
             raise ParameterError(f"{who}: n_assign={self.n_assign} of only {n_words} words")
         shares = None
-        if len(bags.descriptors) == 0:
-            word_ids = np.zeros((0, 1), np.int32)
+        x = bags.descriptors
+        if len(x) == 0:
+            word_ids = np.zeros((0, self.n_assign), np.int32)
         elif self.n_assign == 1:
-            word_ids = self.vocabulary.predict(bags.descriptors, n_threads=n).reshape(-1, 1)
+            word_ids = np.asarray(self.vocabulary.predict(x, n_threads=n)).reshape(-1, 1)
         else:
-            word_ids, squared = self.vocabulary.predict_nearest(bags.descriptors, self.n_assign)
+            word_ids, squared = self.vocabulary.predict_nearest(x, self.n_assign, n_threads=n)
             shares = self._shares(squared)
         word_ids = np.ascontiguousarray(word_ids, np.int32)
+        if word_ids.shape != (len(x), self.n_assign):
+            raise DimensionError(
+                f"{who}: the vocabulary gave word ids {word_ids.shape} for {len(x)} descriptors, "
+                f"expected {(len(x), self.n_assign)}"
+            )
         ids, weights, offsets = _bow.count(word_ids, shares, bags.offsets, n_words)
         return SparseVectors(ids, weights, offsets, n_words)
 
-    def fit_counts(self, counts: SparseVectors) -> BagOfWords:
-        """Learn `idf_` from the counts of `count`."""
-        self._check_width(counts, "fit_counts")
-        idf = np.ones(counts.n_words)
+    def fit_counts(self, counts: SparseVectors | Iterable[SparseVectors]) -> BagOfWords:
+        """Learn `idf_` from the counts of `count`: of all images, or of batch after batch.
+
+        Of batches only the sums of document frequencies are held.
+
+        Raises
+        ------
+        NotTrainedError if the vocabulary is not fitted; DimensionError for counts over another one.
+        """
+        n_words, n_images = self.n_words, 0
+        held = np.zeros(n_words, np.int64)
+        for batch in [counts] if isinstance(counts, SparseVectors) else counts:
+            self._check_width(batch, "fit_counts")
+            held += np.bincount(batch.word_ids[batch.weights > 0], minlength=n_words)
+            n_images += len(batch)
+        idf = np.ones(n_words)
         if self.idf:
-            held = np.bincount(counts.word_ids[counts.weights > 0], minlength=counts.n_words)
             idf[:] = 0.0
             seen = held > 0
-            idf[seen] = np.log(len(counts) / held[seen])
+            idf[seen] = np.log(n_images / held[seen])
         self.idf_ = idf.astype(np.float32)
         return self
 

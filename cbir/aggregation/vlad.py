@@ -32,7 +32,7 @@ from pydantic import Field
 from cbir import _core, store
 from cbir._checks import check_finite, check_int, threads
 from cbir.aggregation._words import Vocabulary, centroids, check_bags, check_flag
-from cbir.errors import FormatError
+from cbir.errors import FormatError, ParameterError
 from cbir.types import Bags, Vectors
 from cbir.vocabulary import KMeans
 
@@ -61,9 +61,9 @@ class VLAD:
     array([[ 1.,  2.,  0., -3.]], dtype=float32)
     """
 
-    sparse: ClassVar[bool] = False
     takes: ClassVar[Any] = Bags
     gives: ClassVar[Any] = Vectors
+    learns: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -115,18 +115,19 @@ class VLAD:
         x, offsets = bags.descriptors, bags.offsets
         vectors = np.empty((len(bags), centres.size), np.float32)
         steps = {"signed_sqrt": self.signed_sqrt, "intra": self.intra, "l2": self.l2}
-        if isinstance(self.vocabulary, KMeans):
-            try:
-                words = self.vocabulary.packed()
-                _core.vlad_transform(x, offsets, words, **steps, n_threads=n, out=vectors)
-            except ValueError:  # the kernel saw NaN or infinity; this says where
-                check_finite(x, who=who, name="bags.descriptors")
-                raise
-            return vectors
+        own = self.vocabulary if isinstance(self.vocabulary, KMeans) else None
         word_ids = np.zeros(0, np.int32)
-        if len(x):
+        if own is None and len(x):
             word_ids = np.ascontiguousarray(self.vocabulary.predict(x, n_threads=n), np.int32)
-        _core.vlad_encode(x, offsets, word_ids, centres, **steps, n_threads=n, out=vectors)
+        try:
+            if own is not None:
+                words = own.packed()
+                _core.vlad_transform(x, offsets, words, **steps, n_threads=n, out=vectors)
+            else:
+                _core.vlad_encode(x, offsets, word_ids, centres, **steps, n_threads=n, out=vectors)
+        except ValueError as error:  # NaN and infinity: this says where; the rest names itself
+            check_finite(x, who=who, name="bags.descriptors")
+            raise ParameterError(f"{who}: {error}") from None
         return vectors
 
     def fit_transform(self, bags: Bags) -> NDArray[np.float32]:

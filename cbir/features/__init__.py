@@ -2,26 +2,30 @@ r"""From a picture to numbers.
 
 ::
 
-    image (H, W, 3) uint8 --describe(image, region=None)--> LocalFeatures   kind "local":  Sift
-                                                       \--> (d,) float32    kind "global":
-                                                       ColourHistogram
+    image (H, W, 3) uint8 --extract(image, region=None)--> as it is stored --unpack--> float32
+                                                           Bags:    LocalFeatures  Sift
+                                                           Vectors: (d,)           ColourHistogram
+                                                           Maps:    (h, w, d)
 
-A feature has `kind`, `d` and `describe`; it learns nothing and keeps nothing between two calls, so
-one object serves any number of threads. `region` is ``(x, y, w, h)`` in pixels of the picture
-handed over. Read `colour.py` first: it is the smallest whole descriptor. A new one is one file here
+A feature has `gives` (one of the three types), `d`, `extract`, `unpack` and both in one,
+`describe`; `extract_batch` takes several pictures where that is quicker (`batch_size`). It learns
+nothing and keeps nothing between two calls, so one object serves any number of threads. `region` is
+``(x, y, w, h)`` in whole pixels of the picture handed over.
+
+Read `_base.py`, then `colour.py`: it is the smallest whole descriptor. A new one is one file here
 and one line in `FEATURES`.
+
+A feature leaves OpenCV's threads as it finds them; `cbir.pipeline` switches them off where its own
+go over images.
 """
 
-import cv2
+from typing import Any
 
+from cbir.features._base import Feature
 from cbir.features.colour import ColourHistogram
 from cbir.features.sift import Sift
 
-# Threads go over images, in the pipeline. OpenCV's own pool beside them makes a 320 x 240 SIFT
-# slower, and its results are the same either way.
-cv2.setNumThreads(1)
-
-FEATURES: dict[str, type] = {"sift": Sift, "colour": ColourHistogram}
+FEATURES: dict[str, type[Any]] = {"sift": Sift, "colour": ColourHistogram}
 """Name in a recipe -> class."""
 
-__all__ = ["FEATURES", "ColourHistogram", "Sift"]
+__all__ = ["FEATURES", "ColourHistogram", "Feature", "Sift"]

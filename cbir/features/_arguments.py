@@ -10,8 +10,6 @@ from cbir._checks import check_int
 from cbir.errors import DimensionError, DTypeError, ParameterError
 from cbir.types import Image
 
-Region = tuple[int, int, int, int]
-
 
 def check_image(image: Any, *, who: str) -> Image:
     """Give `image` as C-contiguous uint8 (H, W, 3); copies only strided pictures.
@@ -33,7 +31,7 @@ def check_image(image: Any, *, who: str) -> Image:
     return np.ascontiguousarray(image)
 
 
-def check_region(region: Any, image: Image, *, who: str) -> Region:
+def check_region(region: Any, image: Image, *, who: str) -> tuple[int, int, int, int]:
     """Give the part of ``(x, y, w, h)`` that lies inside `image`.
 
     A region drawn by hand may stick out; it is cut to the picture. One without a pixel in it is

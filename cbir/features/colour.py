@@ -41,8 +41,9 @@ from pydantic import Field
 
 from cbir._checks import check_int
 from cbir.errors import ParameterError
-from cbir.features._arguments import Region, check_image, check_region
-from cbir.types import Image, Vectors
+from cbir.features._arguments import check_image, check_region
+from cbir.features._base import Feature
+from cbir.types import Image, Region, Vectors
 
 RANGES: dict[str, tuple[tuple[int, int], ...]] = {
     "rgb": ((0, 256), (0, 256), (0, 256)),
@@ -57,7 +58,7 @@ _MAX_D = 1 << 20
 Bins = Annotated[int, Field(ge=1, le=256)]
 
 
-class ColourHistogram:
+class ColourHistogram(Feature[Vectors]):
     """Global feature: a colour histogram of mass 1, or its square roots.
 
     Parameters
@@ -81,7 +82,6 @@ class ColourHistogram:
     [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
     """
 
-    kind = "global"
     gives: ClassVar[Any] = Vectors
 
     def __init__(
@@ -128,8 +128,8 @@ class ColourHistogram:
             )
         self._table = self._make_table()
 
-    def describe(self, image: Image, region: Region | None = None) -> NDArray[np.float32]:
-        """Histogram of a picture.
+    def extract(self, image: Image, region: Region | None = None) -> NDArray[np.float32]:
+        """Histogram of a picture; stored as it is.
 
         Parameters
         ----------
@@ -144,9 +144,9 @@ class ColourHistogram:
         ------
         DimensionError, DTypeError, ParameterError.
         """
-        image = check_image(image, who="ColourHistogram.describe")
+        image = check_image(image, who="ColourHistogram.extract")
         if region is not None:
-            x, y, w, h = check_region(region, image, who="ColourHistogram.describe")
+            x, y, w, h = check_region(region, image, who="ColourHistogram.extract")
             image = np.ascontiguousarray(image[y : y + h, x : x + w])
         if self.space in _CONVERSION:
             image = np.asarray(cv2.cvtColor(image, _CONVERSION[self.space]), np.uint8)

@@ -24,6 +24,17 @@ def assign(x: Array, centroids: Array) -> tuple[Array, Array]:
     return word_ids.astype(np.int32), distances[np.arange(len(x)), word_ids]
 
 
+def origin(centroids: Array) -> Array:
+    """Where float32 scores are measured from, (d,): the words' mean where it is far, or 0.
+
+    Far is more than 4 times the root mean square distance of the words from it.
+    """
+    c = np.asarray(centroids, np.float64)
+    mean = c.mean(axis=0)
+    spread = ((c - mean) ** 2).sum(axis=1).mean()
+    return mean if (mean**2).sum() > 16 * spread else np.zeros_like(mean)
+
+
 def repair_empty(word_ids: Array, distances: Array, n_words: int) -> Array:
     """Give each empty word the farthest point that is neither alone nor on its centroid."""
     word_ids = word_ids.copy()

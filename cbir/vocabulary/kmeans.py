@@ -159,7 +159,8 @@ class KMeans:
         Returns
         -------
         self. Raises DimensionError, DTypeError, and ParameterError for NaN or infinity, fewer
-        points than words or a parameter out of range.
+        points than words, values whose squared distances overflow float32 or a parameter out of
+        range; what on_assignment raises passes through.
         """
         who = "KMeans.fit"
         n_iter = check_int(self.n_iter, who=who, name="n_iter", low=0)
@@ -184,11 +185,9 @@ class KMeans:
         if per_word and len(x) > wanted:
             rows = np.random.default_rng(sampling).choice(len(x), wanted, replace=False)
             x = x[np.sort(rows)]
+        _check_squares(x, who=who, name="x")
         start = self._start(x, n_words, starting, n_threads)
-        try:
-            found = _core.kmeans_lloyd(x, start, n_iter, n_threads, on_assignment)
-        except ValueError as error:
-            raise ParameterError(f"{who}: {error}; scale x down") from None
+        found = _core.kmeans_lloyd(x, start, n_iter, n_threads, on_assignment)
         self.centroids_, history, self.n_repaired_ = found
         self.inertia_history_ = np.array(history, np.float64)
         self.inertia_ = float(history[-1])
@@ -235,16 +234,24 @@ class KMeans:
 
         Returns
         -------
-        word_ids : (n, n_assign) int32, nearest first; ties go to the lower word.
-        distances : (n, n_assign) float32, squared, by direct differences. Raises as `predict` does.
+        word_ids : (n, n_assign) int32, nearest first by the score that `predict` compares, ties to
+            the lower word: column 0 is what `predict` gives, and the answer for n_assign is a
+            prefix of that for n_assign + 1.
+        distances : (n, n_assign) float32, squared, by direct differences; they rise, but where two
+            words tie within the rounding of their scores. Raises as `predict` does.
         """
         who = "KMeans.predict_nearest"
         centroids = self._trained("predict_nearest")
         n_assign = check_int(n_assign, who=who, name="n_assign", low=1, high=len(centroids))
-        x = as_matrix(x, who=who, name="x", d=centroids.shape[1])
+        x = as_matrix(x, who=who, name="x", d=centroids.shape[1], finite=False)
         word_ids: NDArray[np.int32]
         distances: NDArray[np.float32]
-        word_ids, distances = self.packed().nearest(x, n_assign, self._threads(n_threads, who))
+        n = self._threads(n_threads, who)
+        try:
+            word_ids, distances = self.packed().nearest(x, n_assign, n)
+        except ValueError:  # the kernel saw NaN or infinity; this says where
+            check_finite(x, who=who, name="x")
+            raise
         return word_ids, distances
 
     def packed(self) -> _core.KMeansWords:
@@ -296,6 +303,7 @@ class KMeans:
             or (self.n_words != "auto" and len(centroids) != self.n_words)
             or centroids.shape[1] == 0
             or not np.isfinite(centroids).all()
+            or not _squares_fit(centroids)
             or history.ndim != 1
             or not len(history)
         ):
@@ -336,6 +344,7 @@ class KMeans:
                 raise DimensionError(
                     f"{who}: init has {len(start)} rows, expected n_words={n_words}"
                 )
+            _check_squares(start, who=who, name="init")
             return start
         if self.init == "random":
             return x[np.random.default_rng(stream).choice(len(x), n_words, replace=False)]
@@ -345,4 +354,17 @@ class KMeans:
         raise ParameterError(
             f"{who}: init={self.init!r}, allowed are {', '.join(map(repr, INITS))} "
             "and an (n_words, d) array"
+        )
+
+
+def _squares_fit(x: NDArray[np.float32]) -> bool:
+    """Whether every squared distance between points of this size is a finite float32."""
+    largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
+    return bool(x.shape[1] * (2 * largest) ** 2 < float(np.finfo(np.float32).max))
+
+
+def _check_squares(x: NDArray[np.float32], *, who: str, name: str) -> None:
+    if not _squares_fit(x):
+        raise ParameterError(
+            f"{who}: {name} holds values whose squared distances overflow float32; scale x down"
         )

@@ -56,7 +56,10 @@ void bind_kmeans(py::module_& m) {
       .def("assign", &KMeansWords::assign, py::arg("x").noconvert(), py::arg("n_threads"),
            "Nearest word of each row, (n,) int32; ties go to the lower word.")
       .def("nearest", &KMeansWords::nearest, py::arg("x").noconvert(), py::arg("n_assign"), py::arg("n_threads"),
-           "Nearest words and squared distances, (n, n_assign) int32 and float32.");
+           "Nearest words and squared distances, (n, n_assign) int32 and float32.")
+      .def_property_readonly(
+          "n_filtered", [](const KMeansWords& words) { return words.words().n_filtered(); },
+          "Points that the 8-bit filter has decided so far.");
   m.def("kmeans_lloyd", &lloyd, py::arg("x").noconvert(), py::arg("start").noconvert(), py::arg("n_iter"),
         py::arg("n_threads"), py::arg("on_assignment") = py::none(),
         "Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.");

@@ -5,7 +5,6 @@
 #include <exception>
 #include <limits>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -17,6 +16,13 @@ namespace cbir {
 namespace {
 
 std::atomic<void (*)()> interrupt_check{nullptr};
+
+// A helper thread never asks the interrupt check, not for a loop inside its own either: the check may want a lock (the
+// GIL) that only the thread which entered from outside may wait for.
+thread_local bool is_helper = false;
+
+// More than any machine's; keeps a wild n_threads from exhausting the system.
+constexpr int kMostThreads = 1024;
 
 // The exception of the lowest chunk: with several failures the same one is reported whatever the thread count.
 struct FirstError {
@@ -45,7 +51,7 @@ int available_threads() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-int resolve_threads(int n_threads) { return n_threads > 0 ? n_threads : available_threads(); }
+int resolve_threads(int n_threads) { return n_threads > 0 ? std::min(n_threads, kMostThreads) : available_threads(); }
 
 void parallel_for(int64_t n_chunks, int n_threads, const std::function<void(int64_t, int)>& body) {
   if (n_chunks <= 0) return;
@@ -59,7 +65,7 @@ void parallel_for(int64_t n_chunks, int n_threads, const std::function<void(int6
       const int64_t chunk = next.fetch_add(1);
       if (chunk >= n_chunks) return;
       try {
-        if (thread == 0) {
+        if (thread == 0 && !is_helper) {
           if (auto check = interrupt_check.load()) check();
         }
         body(chunk, thread);
@@ -71,11 +77,17 @@ void parallel_for(int64_t n_chunks, int n_threads, const std::function<void(int6
   };
 
   std::vector<std::thread> helpers;
-  helpers.reserve(workers - 1);
   try {
-    for (int t = 1; t < workers; ++t) helpers.emplace_back(work, t);
-  } catch (const std::system_error&) {
-    // The system gives no more threads: the ones we have do the work, and the result is the same.
+    helpers.reserve(static_cast<size_t>(workers - 1));
+    for (int t = 1; t < workers; ++t) {
+      helpers.emplace_back([&work, t] {
+        is_helper = true;
+        work(t);
+      });
+    }
+  } catch (const std::exception&) {
+    // The system gives no more threads (system_error) or no memory for one (bad_alloc): those that run do the work, and
+    // the result is the same. Leaving here would destroy joinable threads, which ends the process.
   }
   work(0);
   for (auto& helper : helpers) helper.join();

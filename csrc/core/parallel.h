@@ -12,12 +12,13 @@ namespace cbir {
 // Threads this process may use, at least 1.
 int available_threads();
 
-// 0 means all this process may use.
+// 0 means all this process may use; never more than 1,024.
 int resolve_threads(int n_threads);
 
-// Calls body(chunk, thread) once for each chunk in [0, n_chunks), thread < min(n_threads, n_chunks). Chunks are
-// handed out in rising order. The calling thread works too, and asks the interrupt check between its chunks. If a
-// body throws, no further chunk starts, and the exception of the lowest chunk that threw leaves this function.
+// Calls body(chunk, thread) once for each chunk in [0, n_chunks), thread < min(resolve_threads(n_threads), n_chunks).
+// Chunks are handed out in rising order. The calling thread works too, and asks the interrupt check between its chunks,
+// unless it is itself a helper of an outer loop. If a body throws, no further chunk starts, and the exception of the
+// lowest chunk that threw leaves this function.
 void parallel_for(int64_t n_chunks, int n_threads, const std::function<void(int64_t chunk, int thread)>& body);
 
 // Called between chunks on the calling thread, and expected to throw to stop the loop (Ctrl-C). The binding sets

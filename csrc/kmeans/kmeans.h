@@ -5,6 +5,7 @@
 // n_threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "core/aligned.h"
 #include "core/matrix.h"
 #include "kmeans/filter.h"
+#include "kmeans/kernels.h"
 
 namespace cbir::kmeans {
 
@@ -29,18 +31,30 @@ class Words {
   // Throws std::invalid_argument where x holds NaN or infinity.
   void assign(Matrix<const float> x, int n_threads, int32_t* word_ids, float* distances) const;
 
-  // word_ids, distances (x.rows, n_assign): the nearest words in rising order of (distance, word).
+  // word_ids (x.rows, n_assign): the nearest words by the very scores that assign() compares, ties to the lower word.
+  // So the first is the word of assign(), and the answer for n_assign is a prefix of that for n_assign + 1. distances
+  // (x.rows, n_assign): |x - c|^2 to them, by direct differences; they rise, but where two scores tie within their
+  // rounding (kernels.h). Throws as assign() does.
   void nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int32_t* word_ids, float* distances) const;
 
+  // Points that the 8-bit filter has decided so far, over all calls; the others went to the plain kernel.
+  int64_t n_filtered() const { return n_filtered_.load(std::memory_order_relaxed); }
+
  private:
-  void assign_chunk(const float* x, int64_t n, int32_t* word_ids) const;
-  void assign_plain(const float* x, int64_t n, int32_t* word_ids) const;
+  double pack();
+  void assign_chunk(const float* x, int64_t n, AssignFn plain, const FilterKernels* filter, int32_t* word_ids) const;
+  void assign_plain(const float* x, int64_t n, AssignFn kernel, int32_t* word_ids) const;
+  std::vector<double> scores_in_double(const float* x) const;
 
   Matrix<const float> centroids_;
   int64_t n_panels_;
   AlignedBuffer<float> panels_;  // (n_panels, d, 64)
   AlignedBuffer<float> bias_;    // (n_panels * 64,)
+  AlignedBuffer<float> origin_;  // (d,) what points and words are taken relative to when scored; empty: 0
+  AlignedBuffer<float> moved_;   // (size, d) words relative to the origin; empty where that is 0
+  Matrix<const float> scored_;   // centroids_ or moved_
   FilterWords filter_;           // 8-bit twin of the panels, empty for small vocabularies
+  mutable std::atomic<int64_t> n_filtered_{0};
 };
 
 struct LloydResult {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -27,93 +28,167 @@ int64_t chunk_rows(int64_t d) {
 
 int64_t tile_panels(int64_t d) { return std::max<int64_t>(1, kTileBytes / (4 * std::max<int64_t>(d, 1)) / kPanel); }
 
+// Where scores are measured from. A score's rounding grows with |x| |c|, so words in a bunch far from 0 are taken
+// relative to their mean; words about as far from each other as from 0 are left where they are.
+constexpr double kFar = 16;  // squared distance of the mean from 0, in mean squared distances of the words from it
+
+AlignedBuffer<float> mean_of(Matrix<const float> centroids) {
+  AlignedBuffer<float> mean(centroids.cols);
+  std::vector<double> sums(static_cast<size_t>(centroids.cols), 0.0);
+  for (int64_t w = 0; w < centroids.rows; ++w) {
+    for (int64_t t = 0; t < centroids.cols; ++t) sums[t] += static_cast<double>(centroids.row(w)[t]);
+  }
+  for (int64_t t = 0; t < centroids.cols; ++t) {
+    mean[t] = static_cast<float>(sums[t] / static_cast<double>(centroids.rows));
+  }
+  return mean;
+}
+
+// The squared distances of all words from their mean are the sum of |c|^2, `squares`, less k |mean|^2.
+bool is_far(const AlignedBuffer<float>& mean, double squares, int64_t k) {
+  double length = 0;
+  for (int64_t t = 0; t < mean.size(); ++t) length += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
+  length *= static_cast<double>(k);
+  return length > kFar * (squares - length);
+}
+
+// Rows relative to the origin.
+void move_rows(const float* x, int64_t n, const AlignedBuffer<float>& origin, float* moved) {
+  const int64_t d = origin.size();
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t t = 0; t < d; ++t) moved[i * d + t] = x[i * d + t] - origin[t];
+  }
+}
+
+void refuse_unless_finite(const float* row, int64_t d) {
+  if (!std::all_of(row, row + d, [](float v) { return std::isfinite(v); })) {
+    throw std::invalid_argument("kmeans: x holds NaN or infinity");
+  }
+}
+
 }  // namespace
 
 Words::Words(Matrix<const float> centroids)
     : centroids_(centroids),
       n_panels_(ceil_div(centroids.rows, kPanel)),
       panels_(checked_mul(checked_mul(n_panels_, kPanel), centroids.cols)),
-      bias_(checked_mul(n_panels_, kPanel)) {
+      bias_(checked_mul(n_panels_, kPanel)),
+      scored_(centroids) {
   const int64_t k = centroids.rows, d = centroids.cols;
   if (k > std::numeric_limits<int32_t>::max() - kPanel) throw std::length_error("kmeans: more words than int32 ids");
+  AlignedBuffer<float> mean = mean_of(centroids);
+  if (is_far(mean, pack(), k)) {
+    origin_ = std::move(mean);
+    moved_ = AlignedBuffer<float>(checked_mul(k, d));
+    move_rows(centroids.data, k, origin_, moved_.data());
+    scored_.data = moved_.data();
+    pack();
+    mean = mean_of(scored_);
+  }
+  filter_ = FilterWords(scored_, std::move(mean));
+}
+
+// Fills panels_ and bias_ from scored_, and gives the sum of its squares.
+double Words::pack() {
+  double squares = 0;
   for (int64_t w = 0; w < n_panels_ * kPanel; ++w) {
-    float* panel = panels_.data() + (w / kPanel) * d * kPanel + w % kPanel;
-    if (w >= k) {
-      for (int64_t t = 0; t < d; ++t) panel[t * kPanel] = 0;
+    float* panel = panels_.data() + (w / kPanel) * d() * kPanel + w % kPanel;
+    if (w >= size()) {
+      for (int64_t t = 0; t < d(); ++t) panel[t * kPanel] = 0;
       bias_[w] = -std::numeric_limits<float>::infinity();
       continue;
     }
-    const float* c = centroids.row(w);
+    const float* c = scored_.row(w);
     double norm = 0;
-    for (int64_t t = 0; t < d; ++t) {
+    for (int64_t t = 0; t < d(); ++t) {
       panel[t * kPanel] = c[t];
       norm += static_cast<double>(c[t]) * c[t];
     }
     bias_[w] = static_cast<float>(-norm / 2);
     if (!std::isfinite(bias_[w])) throw std::invalid_argument("kmeans: |c|^2 of a centroid is not a finite float32");
+    squares += norm;
   }
-  filter_ = FilterWords(centroids);
+  return squares;
 }
 
-void Words::assign_plain(const float* x, int64_t n, int32_t* word_ids) const {
-  const AssignFn kernel = simd::pick(kAssign);
+// For the rare point so far away that its float32 scores overflow: all of them in double, where no square does.
+std::vector<double> Words::scores_in_double(const float* x) const {
+  std::vector<double> scores(static_cast<size_t>(size()));
+  for (int64_t w = 0; w < size(); ++w) {
+    const float* c = scored_.row(w);
+    double score = 0;
+    for (int64_t t = 0; t < d(); ++t) score += static_cast<double>(c[t]) * (static_cast<double>(x[t]) - 0.5 * c[t]);
+    scores[w] = score;
+  }
+  return scores;
+}
+
+void Words::assign_plain(const float* x, int64_t n, AssignFn kernel, int32_t* word_ids) const {
   float best[kMaxChunk];
   std::fill(best, best + n, -std::numeric_limits<float>::infinity());
   std::fill(word_ids, word_ids + n, 0);
   kernel(x, n, d(), panels_.data(), bias_.data(), n_panels_, best, word_ids);
-  // A value that is NaN or infinite leaves no finite score; so may numbers whose squares overflow.
   for (int64_t i = 0; i < n; ++i) {
     if (std::isfinite(best[i])) continue;
-    const float* row = x + i * d();
-    if (!std::all_of(row, row + d(), [](float v) { return std::isfinite(v); })) {
-      throw std::invalid_argument("kmeans: x holds NaN or infinity");
-    }
+    refuse_unless_finite(x + i * d(), d());
+    const std::vector<double> scores = scores_in_double(x + i * d());
+    word_ids[i] = static_cast<int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
   }
 }
 
-void Words::assign_chunk(const float* x, int64_t n, int32_t* word_ids) const {
-  const FilterFn filter = simd::pick(kFilter);
-  if (!filter || filter_.groups == 0) return assign_plain(x, n, word_ids);
-  filter_assign(*filter(), filter_, centroids_, bias_.data(), x, n, word_ids);
+void Words::assign_chunk(const float* x, int64_t n, AssignFn plain, const FilterKernels* filter,
+                         int32_t* word_ids) const {
+  if (!filter) return assign_plain(x, n, plain, word_ids);
+  filter_assign(*filter, filter_, scored_, bias_.data(), x, n, word_ids);
   // Points that the filter could not narrow down, NaN and infinity among them, go to the plain kernel together.
   int64_t rest[kMaxChunk], n_rest = 0;
   for (int64_t i = 0; i < n; ++i) {
     if (word_ids[i] < 0) rest[n_rest++] = i;
   }
+  n_filtered_.fetch_add(n - n_rest, std::memory_order_relaxed);
   if (n_rest == 0) return;
   const int64_t d = this->d();
   AlignedBuffer<float> gathered(checked_mul(n_rest, d));
   for (int64_t i = 0; i < n_rest; ++i) std::copy_n(x + rest[i] * d, d, gathered.data() + i * d);
   int32_t found[kMaxChunk];
-  assign_plain(gathered.data(), n_rest, found);
+  assign_plain(gathered.data(), n_rest, plain, found);
   for (int64_t i = 0; i < n_rest; ++i) word_ids[rest[i]] = found[i];
 }
 
 void Words::assign(Matrix<const float> x, int n_threads, int32_t* word_ids, float* distances) const {
   const int64_t rows = chunk_rows(d());
   const DistanceFn distance = simd::pick(kDistance);
+  const AssignFn plain = simd::pick(kAssign);
+  const FilterFn filter_of = simd::pick(kFilter);
+  const FilterKernels* filter = filter_of && filter_.groups > 0 ? filter_of() : nullptr;
   parallel_for(ceil_div(x.rows, rows), n_threads, [&](int64_t chunk, int) {
     const int64_t first = chunk * rows, n = std::min(rows, x.rows - first);
-    assign_chunk(x.row(first), n, word_ids + first);
+    if (origin_.size() > 0) {
+      AlignedBuffer<float> moved(n * d());
+      move_rows(x.row(first), n, origin_, moved.data());
+      assign_chunk(moved.data(), n, plain, filter, word_ids + first);
+    } else {
+      assign_chunk(x.row(first), n, plain, filter, word_ids + first);
+    }
     if (!distances) return;
     for (int64_t i = first; i < first + n; ++i) distances[i] = distance(x.row(i), centroids_.row(word_ids[i]), d());
   });
 }
 
 void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int32_t* word_ids, float* distances) const {
-  // Scores rank; what is returned is measured by direct differences, which may swap words whose scores are equal but
-  // for rounding: a few more are measured than are returned.
-  const int64_t kept = std::min(size(), n_assign + 4);
   const int64_t tile = tile_panels(d());
   const ScoresFn kernel = simd::pick(kScores);
   const DistanceFn distance = simd::pick(kDistance);
   parallel_for(ceil_div(x.rows, kBlock), n_threads, [&](int64_t block, int) {
     const int64_t first = block * kBlock, n = std::min(kBlock, x.rows - first);
     AlignedBuffer<float> scores(checked_mul(kBlock, std::min(tile, n_panels_) * kPanel));
-    std::vector<TopK> top(static_cast<size_t>(n), TopK(kept));
+    AlignedBuffer<float> moved(origin_.size() > 0 ? n * d() : 0);
+    if (origin_.size() > 0) move_rows(x.row(first), n, origin_, moved.data());
+    const float* points = origin_.size() > 0 ? moved.data() : x.row(first);
+    std::vector<TopK> top(static_cast<size_t>(n), TopK(n_assign));
     for (int64_t p = 0; p < n_panels_; p += tile) {
       const int64_t panels = std::min(tile, n_panels_ - p), width = panels * kPanel;
-      kernel(x.row(first), n, d(), panels_.data() + p * d() * kPanel, bias_.data() + p * kPanel, panels, scores.data());
+      kernel(points, n, d(), panels_.data() + p * d() * kPanel, bias_.data() + p * kPanel, panels, scores.data());
       const int64_t words = std::min(width, size() - p * kPanel);
       for (int64_t i = 0; i < n; ++i) {
         TopK& best = top[static_cast<size_t>(i)];
@@ -123,17 +198,21 @@ void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int3
         }
       }
     }
-    std::vector<float> keys(static_cast<size_t>(kept));
-    std::vector<int64_t> ids(static_cast<size_t>(kept));
-    std::vector<std::pair<float, int64_t>> found;
+    std::vector<float> keys(static_cast<size_t>(n_assign));
+    std::vector<int64_t> ids(static_cast<size_t>(n_assign));
     for (int64_t i = 0; i < n; ++i) {
       top[static_cast<size_t>(i)].drain(keys.data(), ids.data());
-      found.clear();
-      for (int64_t id : ids) found.emplace_back(distance(x.row(first + i), centroids_.row(id), d()), id);
-      std::sort(found.begin(), found.end());
+      if (!std::all_of(keys.begin(), keys.end(), [](float key) { return std::isfinite(key); })) {
+        refuse_unless_finite(points + i * d(), d());
+        const std::vector<double> exact = scores_in_double(points + i * d());
+        std::vector<int64_t> order(exact.size());
+        std::iota(order.begin(), order.end(), int64_t{0});
+        std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return exact[a] > exact[b]; });
+        std::copy_n(order.begin(), n_assign, ids.begin());
+      }
       for (int64_t a = 0; a < n_assign; ++a) {
-        distances[(first + i) * n_assign + a] = found[static_cast<size_t>(a)].first;
-        word_ids[(first + i) * n_assign + a] = static_cast<int32_t>(found[static_cast<size_t>(a)].second);
+        distances[(first + i) * n_assign + a] = distance(x.row(first + i), centroids_.row(ids[a]), d());
+        word_ids[(first + i) * n_assign + a] = static_cast<int32_t>(ids[a]);
       }
     }
   });

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "core/parallel.h"
@@ -48,7 +50,14 @@ double total(const double* lanes) {
 
 // Makes v a unit vector, unless it is zero; `squares` is |v|^2.
 void normalise(const Kernels& kernels, float* v, int64_t d, double squares) {
-  if (squares > 0) kernels.scale(v, d, static_cast<float>(1.0 / std::sqrt(squares)));
+  if (!(squares > 0)) return;
+  if (!std::isfinite(squares))
+    throw std::invalid_argument("a sum of residuals is beyond float32; scale the descriptors down");
+  const double factor = 1.0 / std::sqrt(squares);
+  using Limits = std::numeric_limits<float>;
+  if (factor >= Limits::min() && factor <= Limits::max()) return kernels.scale(v, d, static_cast<float>(factor));
+  // The factor of the least and the largest vectors is no normal float32.
+  for (int64_t t = 0; t < d; ++t) v[t] = static_cast<float>(v[t] * factor);
 }
 
 void encode_one(const Kernels& kernels, const float* x, const int32_t* word_ids, int64_t n,

@@ -17,7 +17,7 @@ class Nearest:
     def predict(self, x, *, n_threads=None):
         return self.squared(x).argmin(1).astype(np.int32)
 
-    def predict_nearest(self, x, n_assign):
+    def predict_nearest(self, x, n_assign, *, n_threads=None):
         squared = self.squared(x)
         order = np.argsort(squared, axis=1, kind="stable")[:, :n_assign]
         return order.astype(np.int32), np.take_along_axis(squared, order, 1).astype(np.float32)

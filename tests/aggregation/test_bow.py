@@ -1,6 +1,8 @@
 """BagOfWords against hand-computed answers, its twin, scipy.sparse and scikit-learn."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -211,6 +213,101 @@ def test_errors():
             BagOfWords(words, **wrong)
     with pytest.raises(ValueError, match="word ids are 0 to 3"):
         _bow.count(np.int32([[3]]), None, np.array([0, 1]), 3)
+
+
+class Lying(Nearest):
+    """A foreign vocabulary that gives too few rows, or words that it does not have."""
+
+    def __init__(self, centroids, lie):
+        super().__init__(centroids)
+        self.lie = lie
+
+    def predict(self, x, *, n_threads=None):
+        return self.lie(super().predict(x))
+
+    def predict_nearest(self, x, n_assign, *, n_threads=None):
+        ids, squared = super().predict_nearest(x, n_assign)
+        return self.lie(ids), squared
+
+
+@pytest.mark.parametrize("n_assign", [1, 2])
+def test_a_vocabulary_that_lies_is_refused(n_assign):
+    bags = Bags.of([np.zeros((500, 1), np.float32)] * 20)
+    for lie, message in (
+        (lambda ids: ids[:3], r"word ids \(3, [12]\) for 10000 descriptors"),
+        (lambda ids: ids + 2**24, "word ids are"),
+        (lambda ids: ids - 5, "word ids are -5"),
+    ):
+        bow = BagOfWords(Lying([[0], [1], [2]], lie), idf=False, n_assign=n_assign)
+        with pytest.raises(ValueError, match=message):
+            bow.transform(bags)
+
+
+def test_soft_assignment_keeps_the_number_of_threads():
+    told = []
+
+    class Telling(Nearest):
+        def predict_nearest(self, x, n_assign, *, n_threads=None):
+            told.append(n_threads)
+            return super().predict_nearest(x, n_assign)
+
+    words, bags = hand()
+    bow = BagOfWords(Telling(words.centroids_), n_assign=2, n_threads=3)
+    bow.fit(bags).transform(bags, n_threads=1)
+    assert told == [3, 1]
+
+
+def test_the_loops_refuse_arrays_that_do_not_fit():
+    ids = np.int32([[0], [1], [2]])
+    for offsets in ([], [0], [0, 2], [1, 3], [0, 4], [0, 3, 2, 3], [0, 2**62, 3], [0, -1, 3]):
+        with pytest.raises(ValueError, match="offsets must"):
+            _bow.count(ids, None, np.array(offsets, np.int64), 3)
+        with pytest.raises(ValueError, match="offsets must"):
+            arrays = ids[:, 0].copy(), np.ones(3, np.float32), np.array(offsets, np.int64)
+            _bow.weigh(*arrays, np.ones(3, np.float32), 0, 0)
+    whole = np.array([0, 3], np.int64)
+    for shape in ((2, 1), (3, 2), (0, 0)):
+        with pytest.raises(ValueError, match="shares are"):
+            _bow.count(ids, np.ones(shape, np.float32), whole, 3)
+    one = np.ones(3, np.float32)
+    with pytest.raises(ValueError, match="counts are 2"):
+        _bow.weigh(ids[:, 0].copy(), one[:2], whole, one, 0, 0)
+    for wrong in ([0, 1, 3], [-1, 0, 0], [0, 2**31 - 1, 0], [-(2**31), 0, 0]):
+        with pytest.raises(ValueError, match=r"word ids are .* expected 0 to 2"):
+            _bow.weigh(np.int32(wrong), one, whole, one, 0, 0)
+
+
+def test_weighing_altered_counts():
+    # A SparseVectors is checked when it is made; its arrays may be written to afterwards.
+    words, bags = hand()
+    bow = BagOfWords(words).fit(bags)
+    counts = bow.count(bags)
+    with pytest.raises(ParameterError, match=r"word ids are 0 to 40000000, n_words=3"):
+        SparseVectors(np.int32([0, 40_000_000]), np.ones(2, np.float32), np.array([0, 2]), 3)
+    counts.word_ids[-1] = 40_000_000
+    with pytest.raises(ValueError, match="word ids are"):
+        bow.weigh(counts)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
+def test_no_memory_to_sort_in_is_an_error():
+    # Room for the results and the votes, but not for the sorting's second copy of the votes.
+    code = """
+import resource, numpy as np
+from cbir.aggregation import _bow
+n = 4_000_000
+ids, offsets = np.zeros((n, 1), np.int32), np.array([0, n])
+_bow.count(ids[:9], None, np.array([0, 9]), 3)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limit = used + 2 * 4 * n + 8 * n + 4 * n  # words, counts, votes, half of the copy
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    _bow.count(ids, None, offsets, 3)
+except MemoryError:
+    print("MemoryError")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "MemoryError\n"), done.stderr
 
 
 def test_save_and_load(tmp_path):

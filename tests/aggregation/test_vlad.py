@@ -13,6 +13,7 @@ from cbir.aggregation import AGGREGATIONS, VLAD
 from cbir.errors import DimensionError, DTypeError, FormatError, NotTrainedError, ParameterError
 from cbir.reference import vlad as twin
 from cbir.types import Bags
+from tests import tolerances
 from tests.aggregation._nearest import Nearest, clustered
 
 SWITCHES = [
@@ -35,6 +36,52 @@ def encode(bags, word_ids, centroids, n_threads=1, **switches):
         out=out,
     )
     return out
+
+
+def blocks_of(x, offsets, word_ids, centroids):
+    """Sums and sums of absolute values of the residuals, (n, k, d), and how many, (n, k, 1)."""
+    k, d = centroids.shape
+    image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    sums, absolute = np.zeros((2, len(offsets) - 1, k, d))
+    residuals = x - centroids[word_ids].astype(np.float64)
+    np.add.at(sums, (image, word_ids), residuals)
+    np.add.at(absolute, (image, word_ids), np.abs(residuals))
+    counts = np.zeros((len(offsets) - 1, k, 1))
+    np.add.at(counts, (image, word_ids), 1)
+    return sums, absolute, counts
+
+
+def bound(v, absolute, counts, *, signed_sqrt, intra, l2):
+    """How far each component may be off: the error of its sum, carried through the steps.
+
+    A sum of n differences in float32 is off by gamma(n + 1) times the sum of their absolute values.
+    """
+    u = tolerances.U[np.dtype(np.float32)]
+    e = (counts + 1) * u / (1 - (counts + 1) * u) * absolute
+    if (
+        signed_sqrt
+    ):  # |sign(a) sqrt|a| - sign(b) sqrt|b|| <= sqrt(2 |a - b|), less where both are large
+        safe = np.maximum(np.abs(v) - e, 1e-300)
+        e = np.minimum(np.sqrt(2 * e), e / np.sqrt(safe))
+        v = np.sign(v) * np.sqrt(np.abs(v))
+        e = e + u * np.abs(v)
+    if intra:
+        v, e = divided(v, e, axis=2)
+    flat = len(v), v.shape[1] * v.shape[2]
+    v, e = v.reshape(flat), e.reshape(flat)
+    return divided(v, e, axis=1)[1] if l2 else e
+
+
+def divided(v, e, axis):
+    """Components and errors once more, after division by the length along `axis`."""
+    length = np.sqrt((v**2).sum(axis=axis, keepdims=True))
+    off = np.sqrt((e**2).sum(axis=axis, keepdims=True))
+    there = length > 0
+    least = np.maximum(length - off, 1e-300)
+    w = np.where(there, v / np.where(there, length, 1), 0)
+    # the rounding of the factor and of the product, and that of the length
+    more = (e + np.abs(w) * off) / least + 4 * tolerances.U[np.dtype(np.float32)] * np.abs(w)
+    return w, np.where(there, np.minimum(more, 2), 0)
 
 
 def test_hand_computed():
@@ -69,16 +116,14 @@ def test_twin(d, simd_level):
         bags, centroids = clustered(rng, sizes, k, d)
         word_ids = Nearest(centroids).predict(bags.descriptors)
         x = bags.descriptors.astype(np.float64)
+        sums, absolute, counts = blocks_of(x, bags.offsets, word_ids, centroids)
         for switches in SWITCHES:
             expected = twin.encode(
                 x, bags.offsets, word_ids, centroids.astype(np.float64), **switches
             )
             found = encode(bags, word_ids, centroids, **switches)
-            # A block is a float32 sum of at most 1000 residuals below 10: n eps sum|x - c|, halved
-            # in the exponent by the root.
-            bound = 1000 * 6e-8 * 1000
-            bound = bound**0.5 if switches["signed_sqrt"] else bound
-            np.testing.assert_allclose(found, expected, rtol=2e-5, atol=min(bound, 2e-3))
+            allowed = bound(sums, absolute, counts, **switches)
+            assert (np.abs(found - expected) <= allowed).all()
 
 
 @pytest.mark.parametrize("d", WIDTHS)
@@ -117,14 +162,24 @@ def test_zero_stays_zero(simd_level):
         np.testing.assert_array_equal(v, np.zeros((3, 6)))
 
 
-@pytest.mark.parametrize("size", [1e-30, 1e-20, 1e18])
+@pytest.mark.parametrize("size", [1e-44, 1e-40, 1e-30, 1e-20, 1e18, 3e38])
 def test_extreme_lengths_are_normalised(size, simd_level):
-    # squares of these vanish or overflow in float32
+    # Squares of these vanish or overflow in float32; so does 1 / length of the first and the last.
     bags = Bags.of([np.full((1, 20), size, np.float32)])
     words = Nearest(np.zeros((1, 20)))
     for switches in ({"intra": True, "l2": False}, {"intra": False, "l2": True}):
         v = VLAD(words, signed_sqrt=False, **switches).transform(bags)
         np.testing.assert_allclose(v, np.full((1, 20), 20**-0.5), rtol=1e-6)
+
+
+def test_sums_beyond_float32(simd_level):
+    bags = Bags.of([np.full((2, 20), 3e38, np.float32)])
+    words = Nearest(np.zeros((1, 20)))
+    assert np.isinf(VLAD(words, **OFF).transform(bags)).all()  # the nearest float32 there is
+    for switches in SWITCHES[1:]:
+        if switches["intra"] or switches["l2"]:
+            with pytest.raises(ParameterError, match="beyond float32; scale the descriptors down"):
+                VLAD(words, **switches).transform(bags)
 
 
 @settings(max_examples=40, deadline=None)

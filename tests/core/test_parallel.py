@@ -1,9 +1,11 @@
 """parallel_for: every chunk once, exceptions carried out, Ctrl-C honoured."""
 
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,27 @@ def test_ctrl_c_stops_the_loop(n_threads):
     finally:
         child.kill()
     assert "KeyboardInterrupt" in stderr
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory):
+    """tests/core/parallel_faults.cpp, compiled: what Python can't bring about."""
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("needs a C++ compiler")
+    root = Path(__file__).parents[2]
+    program = tmp_path_factory.mktemp("faults") / "faults"
+    sources = [root / "tests/core/parallel_faults.cpp", root / "csrc/core/parallel.cpp"]
+    command = [compiler, "-std=c++17", "-O1", "-pthread", f"-I{root / 'csrc'}", *sources]
+    subprocess.run([*command, "-o", program], check=True)
+    return program
+
+
+@pytest.mark.parametrize("case", ["no-memory", "nested"])
+def test_faults(faults, case):
+    done = subprocess.run([faults, case], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_wild_number_of_threads_is_cut():
+    assert _core._parallel_probe(100_000, 2**31 - 1, -1, 0) == [1] * 100_000

@@ -18,6 +18,9 @@ def both():
         for level in ("avx512", "avx512v"):
             _core.set_simd_level(level)
             found.append(words.assign(x, 2))
+            if level == "avx512":
+                assert words.n_filtered == 0
+        run.filtered = words.n_filtered
         return found
 
     yield run
@@ -44,8 +47,7 @@ def data(kind, n, d, rng):
 
 
 KINDS = ["root", "far", "grid", "scales", "spike", "tiny", "equal"]
-
-
+FILTERED = ("root", "far", "grid")  # nearly all points are decided by the filter
 SIZES = [(32, 64), (33, 65), (35, 257), (128, 1024), (130, 700), (961, 300)]
 
 
@@ -57,6 +59,16 @@ def test_same_words(both, kind, d, k):
     for n in (1, 5, 13, 700):
         plain, filtered = both(data(kind, n, d, rng), c)
         np.testing.assert_array_equal(filtered, plain)
+        if kind in FILTERED:
+            assert both.filtered >= 0.9 * n
+        if kind == "equal":
+            assert both.filtered == 0
+
+
+def test_small_vocabularies_are_not_filtered(both):
+    c = data("root", 63, 128, np.random.default_rng(3))
+    both(c, c)
+    assert both.filtered == 0
 
 
 def test_points_on_words_and_half_way(both):
