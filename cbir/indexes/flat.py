@@ -33,6 +33,8 @@ from cbir.types import Vectors
 
 # Squared lengths above this could overflow float32 in a distance: (|q| + |x|)^2 <= 4e36.
 _LARGEST_SQUARE = 1e36
+# Up to this share of rows allowed, only those are scored; above, the others are scored in vain.
+_FEW = 0.25
 
 
 class Flat(Index):
@@ -108,11 +110,10 @@ class Flat(Index):
         n_threads: int,
         knobs: Mapping[str, Any],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        x, ids = self._x, self._ids.all
-        _, at = chosen.split(len(x), 1.0)
-        if at is not None:
-            x, ids = x[at], ids[at]
-        keys, hits = _core.flat_search(x, ids, rows, self.metric, k, n_threads)
+        mask, at = chosen.split(len(self._x), _FEW)
+        keys, hits = _core.flat_search(
+            self._x, self._ids.all, rows, self.metric, k, n_threads, mask, at
+        )
         return self._scores(keys), hits
 
     def _range(
@@ -123,22 +124,17 @@ class Flat(Index):
         n_threads: int,
         knobs: Mapping[str, Any],
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        D, I = self._search(rows, chosen.n, chosen, n_threads, knobs)  # noqa: E741
-        inside = np.less_equal(D, radius) if self.metric == "l2" else np.greater_equal(D, radius)
-        return np.concatenate([[0], np.cumsum(inside.sum(1))]), D[inside], I[inside]
+        mask, at = chosen.split(len(self._x), _FEW)
+        largest = radius if self.metric == "l2" else -radius
+        lims, keys, hits = _core.flat_range(
+            self._x, self._ids.all, rows, self.metric, largest, n_threads, mask, at
+        )
+        return lims, self._scores(keys), hits
 
     def _score(
         self, rows: NDArray[np.float32], positions: Positions, n_threads: int
     ) -> NDArray[np.float32]:
-        scores = np.full((len(rows), positions.shape[1]), self._worst)
-        for i, at in enumerate(np.broadcast_to(positions, scores.shape)):
-            real = np.flatnonzero(at >= 0)
-            if len(real):
-                keys, hits = _core.flat_search(
-                    self._x[at[real]], real, rows[i : i + 1], self.metric, len(real), n_threads
-                )
-                scores[i, hits[0]] = self._scores(keys[0])
-        return scores
+        return self._scores(_core.flat_score(self._x, rows, self.metric, positions, n_threads))
 
     def _scores(self, keys: NDArray[np.float32]) -> NDArray[np.float32]:
         # 0 - key, not -key: a similarity of 0 must not become -0

@@ -1,4 +1,5 @@
-// The k best of every query, filled by several threads at once, and what a kernel compares with while they fill.
+// The k best of every query, or all within a radius, filled by several threads at once, and what a kernel compares with
+// while they fill.
 //
 // The order (key, id) is total and a kernel lets through every row that could enter, so the final k do not depend on
 // which thread came first; only the number of rows that are scored in vain does.
@@ -20,9 +21,10 @@ namespace cbir {
 
 class FlatHeaps {
  public:
-  FlatHeaps(int64_t nq, int64_t k)
+  // Keys up to `radius` are kept, the k best of them; with k as large as the number of rows, all.
+  FlatHeaps(int64_t nq, int64_t k, float radius = std::numeric_limits<float>::infinity())
       : k_(static_cast<size_t>(k)), kept_(static_cast<size_t>(nq)), worst_(new std::atomic<float>[nq]) {
-    for (int64_t q = 0; q < nq; ++q) worst_[q] = std::numeric_limits<float>::infinity();
+    for (int64_t q = 0; q < nq; ++q) worst_[q] = radius;
   }
 
   // A key above this can't enter. It only falls, so an old value is safe.
@@ -42,15 +44,19 @@ class FlatHeaps {
     return worst_[q].load(std::memory_order_relaxed);
   }
 
+  // The keys and ids that were kept for a query, best first.
+  std::vector<std::pair<float, int64_t>> take(int64_t q) {
+    std::sort(kept_[q].begin(), kept_[q].end());
+    return std::move(kept_[q]);
+  }
+
   // Writes k keys and ids, best first, padded with infinity and -1.
   void drain(int64_t q, float* keys, int64_t* ids) {
-    auto& kept = kept_[q];
-    std::sort(kept.begin(), kept.end());
+    const auto kept = take(q);
     for (size_t i = 0; i < k_; ++i) {
       keys[i] = i < kept.size() ? kept[i].first : std::numeric_limits<float>::infinity();
       ids[i] = i < kept.size() ? kept[i].second : -1;
     }
-    kept = {};
   }
 
  private:

@@ -25,21 +25,20 @@ constexpr int64_t kFewQueries = 6;
 constexpr int64_t kDirectRows = 4096;
 
 void search_directly(const Search& s) {
-  const int64_t d = s.xb.cols;
+  const int64_t d = s.xb.cols, places = s.allowed.places(s.xb.rows);
   const int64_t block = std::clamp<int64_t>(4096 / d, 1, 256);  // rows that stay in L1 for all queries
-  parallel_for(ceil_div(s.xb.rows, kDirectRows), s.n_threads, [&](int64_t chunk, int) {
-    const int64_t end = std::min(s.xb.rows, (chunk + 1) * kDirectRows);
+  parallel_for(ceil_div(places, kDirectRows), s.n_threads, [&](int64_t chunk, int) {
+    const int64_t begin = chunk * kDirectRows, end = std::min(places, begin + kDirectRows);
     float keys[256], scratch[256];
-    for (int64_t begin = chunk * kDirectRows; begin < end; begin += block) {
-      const int64_t n = std::min(block, end - begin);
+    s.allowed.for_runs(begin, end, block, [&](int64_t first, int64_t n) {
       for (int64_t q = 0; q < s.xq.rows; ++q) {
-        flat_keys(s.score, s.metric, s.xb.row(begin), n, d, s.xq.row(q), s.lengths2[q], scratch, keys);
+        flat_keys(s.score, s.metric, s.xb.row(first), n, d, s.xq.row(q), s.lengths2[q], scratch, keys);
         float worst = s.heaps.worst(q);
         for (int64_t i = 0; i < n; ++i) {
-          if (keys[i] <= worst) worst = s.heaps.push(q, keys[i], s.ids[begin + i]);
+          if (keys[i] <= worst) worst = s.heaps.push(q, keys[i], s.ids[first + i]);
         }
       }
-    }
+    });
   });
 }
 
@@ -108,18 +107,72 @@ void search_in_tiles(const Search& s) {
   }
 }
 
+void search_many(const Search& s) {
+  if (!search_in_bytes(s)) search_in_tiles(s);
+}
+
+// Listed rows are copied to where they lie side by side, 16 MiB at a time, and searched there: a copy costs as much as
+// reading the row once, and all queries share it.
+void search_listed(const FlatRows& rows, Matrix<const float> xq, FlatMetric metric, int n_threads, FlatHeaps& heaps) {
+  const int64_t d = rows.x.cols, n = rows.allowed.positions.size;
+  const int64_t chunk = std::min(n, std::max<int64_t>(kTileRows, (int64_t{1} << 22) / d));
+  AlignedBuffer<float> copied(checked_mul(chunk, d));
+  std::vector<int64_t> ids(static_cast<size_t>(chunk));
+  for (int64_t begin = 0; begin < n; begin += chunk) {
+    const int64_t here = std::min(chunk, n - begin);
+    parallel_for(ceil_div(here, kDirectRows), n_threads, [&](int64_t part, int) {
+      for (int64_t i = part * kDirectRows; i < std::min(here, (part + 1) * kDirectRows); ++i) {
+        const int64_t at = rows.allowed.positions[begin + i];
+        std::copy(rows.x.row(at), rows.x.row(at) + d, copied.data() + i * d);
+        ids[i] = rows.ids[at];
+      }
+    });
+    search_many(Search({{copied.data(), here, d}, {ids.data(), here}, {}}, xq, metric, n_threads, heaps));
+  }
+}
+
+void search_rows(const FlatRows& rows, Matrix<const float> xq, FlatMetric metric, int n_threads, FlatHeaps& heaps) {
+  if (xq.rows < kFewQueries) {
+    search_directly(Search(rows, xq, metric, n_threads, heaps));
+  } else if (rows.allowed.listed()) {
+    search_listed(rows, xq, metric, n_threads, heaps);
+  } else {
+    search_many(Search(rows, xq, metric, n_threads, heaps));
+  }
+}
+
 }  // namespace
 
-void flat_search(Matrix<const float> xb, Span<const int64_t> ids, Matrix<const float> xq, FlatMetric metric, int64_t k,
-                 int n_threads, float* keys, int64_t* hits) {
+void flat_search(const FlatRows& rows, Matrix<const float> xq, FlatMetric metric, int64_t k, int n_threads, float* keys,
+                 int64_t* hits) {
   FlatHeaps heaps(xq.rows, k);
-  const Search search(xb, ids, xq, metric, n_threads, heaps);
-  if (xq.rows < kFewQueries) {
-    search_directly(search);
-  } else if (!search_in_bytes(search)) {
-    search_in_tiles(search);
-  }
+  search_rows(rows, xq, metric, n_threads, heaps);
   for (int64_t q = 0; q < xq.rows; ++q) heaps.drain(q, keys + q * k, hits + q * k);
+}
+
+std::vector<std::vector<std::pair<float, int64_t>>> flat_range(const FlatRows& rows, Matrix<const float> xq,
+                                                               FlatMetric metric, float radius, int n_threads) {
+  FlatHeaps heaps(xq.rows, rows.x.rows, radius);
+  search_rows(rows, xq, metric, n_threads, heaps);
+  std::vector<std::vector<std::pair<float, int64_t>>> found(static_cast<size_t>(xq.rows));
+  parallel_for(xq.rows, n_threads, [&](int64_t q, int) { found[q] = heaps.take(q); });
+  return found;
+}
+
+void flat_score(Matrix<const float> xb, Matrix<const float> xq, FlatMetric metric, Matrix<const int64_t> positions,
+                int n_threads, float* keys) {
+  const ScoreKernels& score = *simd::pick(kScore);
+  const int64_t m = positions.cols, pairs = checked_mul(xq.rows, m), d = xb.cols;
+  std::vector<float> lengths2(static_cast<size_t>(xq.rows));
+  score.inner_products(xq.data, xq.rows, d, xq.data, d, lengths2.data());
+  parallel_for(ceil_div(pairs, kDirectRows), n_threads, [&](int64_t chunk, int) {
+    for (int64_t i = chunk * kDirectRows; i < std::min(pairs, (chunk + 1) * kDirectRows); ++i) {
+      const int64_t q = i / m, at = positions.row(positions.rows == 1 ? 0 : q)[i % m];
+      float scratch;
+      keys[i] = kInfinity;
+      if (at >= 0) flat_keys(score, metric, xb.row(at), 1, d, xq.row(q), lengths2[q], &scratch, &keys[i]);
+    }
+  });
 }
 
 }  // namespace cbir

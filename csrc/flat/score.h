@@ -30,6 +30,19 @@ inline constexpr simd::Table<const ScoreKernels*> kScore{&kScoreGeneric, &kScore
 inline constexpr simd::Table<const ScoreKernels*> kScore{&kScoreGeneric, nullptr, nullptr, nullptr};
 #endif
 
+// Squared lengths below this lose digits, or everything, to underflow in float.
+inline constexpr float kTinySquare = 1e-30f;
+
+inline double cosine_of_tiny(const float* x, const float* q, int64_t d) {
+  double dot = 0, x2 = 0, q2 = 0;
+  for (int64_t t = 0; t < d; ++t) {
+    dot += static_cast<double>(x[t]) * q[t];
+    x2 += static_cast<double>(x[t]) * x[t];
+    q2 += static_cast<double>(q[t]) * q[t];
+  }
+  return x2 > 0 && q2 > 0 ? dot / std::sqrt(x2 * q2) : 0.0;
+}
+
 // Keys of the rows of x (n, d) for one query, smaller is better; `length2` is |q|^2, `scratch` (n,). A vector without
 // length has cosine 0 with everything.
 inline void flat_keys(const ScoreKernels& score, FlatMetric metric, const float* x, int64_t n, int64_t d,
@@ -40,9 +53,10 @@ inline void flat_keys(const ScoreKernels& score, FlatMetric metric, const float*
   for (int64_t i = 0; i < n; ++i) {
     if (metric == FlatMetric::ip) {
       keys[i] = -keys[i];
+    } else if (scratch[i] < kTinySquare || length2 < kTinySquare) {
+      keys[i] = static_cast<float>(0 - cosine_of_tiny(x + i * d, q, d));
     } else {
-      const double lengths = static_cast<double>(scratch[i]) * static_cast<double>(length2);
-      keys[i] = lengths > 0 ? static_cast<float>(-(keys[i] / std::sqrt(lengths))) : 0.0f;
+      keys[i] = static_cast<float>(-(keys[i] / std::sqrt(static_cast<double>(scratch[i]) * length2)));
     }
   }
 }

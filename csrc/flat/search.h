@@ -1,6 +1,7 @@
 // What the ways of exhaustive search share: the two sides of the lower bound, and the offer of a row that passed it.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -8,6 +9,7 @@
 
 #include "core/matrix.h"
 #include "flat/collect.h"
+#include "flat/flat.h"
 #include "flat/score.h"
 
 namespace cbir {
@@ -35,7 +37,8 @@ inline float round_up(double v) { return std::nextafter(static_cast<float>(v), k
 //   l2:          |x|^2 (1 - 8e)     + (-2q) . x        <=  worst - |q|^2 (1 - 8e)       since 2|q||x| <= |q|^2 + |x|^2
 //   ip:          -8e|x|             + (-q/|q|) . x     <=  worst / |q|
 //   cosine:      -8e                + (-q/|q|) . x/|x| <=  worst
-// with e = rounding(d): the slack covers the kernel's error and that of the direct score.
+// with e = rounding(d): the slack covers the kernel's error and that of the direct score. Squared lengths that float
+// can't hold well (kTinySquare) bound nothing: such rows and queries pass under cosine.
 struct QuerySide {
   FlatMetric metric;
   double e, length2, length;
@@ -46,7 +49,7 @@ struct QuerySide {
   }
   double factor() const { return metric == FlatMetric::l2 ? -2.0 : length > 0 ? -1.0 / length : 0.0; }
   float limit(float worst) const {
-    if (worst == kInfinity) return kInfinity;
+    if (worst == kInfinity || (metric == FlatMetric::cosine && length2 < kTinySquare)) return kInfinity;
     double v = worst;
     if (metric == FlatMetric::l2) v -= length2 * (1 - 8 * e);
     if (metric == FlatMetric::ip && length > 0) v /= length;
@@ -56,21 +59,25 @@ struct QuerySide {
 
 // Of a row with squared length `squared_length`.
 inline void row_side(FlatMetric metric, float squared_length, int64_t d, float* offset, float* scale) {
-  const double e = rounding(d), length2 = squared_length, length = std::sqrt(length2);
+  const double e = rounding(d), length2 = squared_length;
   *scale = 1;
   if (metric == FlatMetric::l2) {
     *offset = static_cast<float>(length2 * (1 - 8 * e));
   } else if (metric == FlatMetric::ip) {
-    *offset = static_cast<float>(-8 * e * length);
+    *offset = static_cast<float>(-8 * e * std::sqrt(std::max<double>(length2, kTinySquare)));
+  } else if (squared_length < kTinySquare) {
+    *offset = -std::numeric_limits<float>::max();  // not -infinity, which is the limit of a place without a query
+    *scale = 0;
   } else {
     *offset = static_cast<float>(-8 * e);
-    *scale = length > 0 ? static_cast<float>(1 / length) : 0.0f;
+    *scale = static_cast<float>(1 / std::sqrt(length2));
   }
 }
 
 struct Search {
   Matrix<const float> xb;
   Span<const int64_t> ids;
+  Allowed allowed;
   Matrix<const float> xq;
   FlatMetric metric;
   int n_threads;
@@ -78,10 +85,10 @@ struct Search {
   const ScoreKernels& score;
   std::vector<float> lengths2;  // (xq.rows,): |q|^2
 
-  Search(Matrix<const float> xb_, Span<const int64_t> ids_, Matrix<const float> xq_, FlatMetric metric_, int threads,
-         FlatHeaps& heaps_)
-      : xb(xb_),
-        ids(ids_),
+  Search(const FlatRows& rows, Matrix<const float> xq_, FlatMetric metric_, int threads, FlatHeaps& heaps_)
+      : xb(rows.x),
+        ids(rows.ids),
+        allowed(rows.allowed),
         xq(xq_),
         metric(metric_),
         n_threads(threads),
@@ -99,6 +106,7 @@ struct Search {
   }
 
   float offer(int64_t q, int64_t row, float worst) const {
+    if (allowed.mask != nullptr && !allowed.mask[row]) return worst;
     float key, scratch;
     flat_keys(score, metric, xb.row(row), 1, xb.cols, xq.row(q), lengths2[q], &scratch, &key);
     return key <= worst ? heaps.push(q, key, ids[row]) : worst;
