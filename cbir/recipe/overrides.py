@@ -39,7 +39,8 @@ def override(tables: dict[str, Any], text: str) -> None:
     try:
         _apply(tables, keys, value)
     except RecipeError as error:
-        raise RecipeError(f"--set {say(text)[1:-1]}: {error}") from None
+        shown = text if text.isprintable() and len(text) <= 60 else say(text)
+        raise RecipeError(f"--set {shown}: {error}") from None
 
 
 def _apply(tables: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -70,6 +71,8 @@ def _channel(channels: dict[str, Any], keys: list[str]) -> str:
     """Find the one channel that a path without ``channels.NAME`` can mean."""
     if len(channels) == 1:
         return next(iter(channels))
+    if not channels:
+        raise RecipeError("there is no channel left")
     slot, *rest = keys
     having = [name for name, tables in channels.items() if slot in tables] or list(channels)
     fitting = [name for name in having if _knows(slot, channels[name].get(slot), rest)]

@@ -250,9 +250,7 @@ def test_any_text_is_applied_or_refused_in_words(text, head, name):
         assert str(error)
 
 
-WORDS = (
-    "seed image feature transforms rerank fusion weights channels bow colour pca d name search x"
-)
+WORDS = "main seed image feature transforms rerank fusion weights channels bow colour pca d name search x"
 PATHS = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=4).map(".".join)
 VALUES = ["none", "3", "[]", "{}", "pca", "colour", '[{name="pca", d=2}]', '{name="l2"}', '["x"]']
 
@@ -293,6 +291,12 @@ def test_any_tables_are_read_or_refused_in_words(value, key):
         assert str(error).startswith("recipe")
     else:
         assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+def test_the_last_channel_can_go_but_then_there_is_no_recipe():
+    for overrides in (["channels.main=none"], ["channels.main=none", "vocabulary=none"]):
+        with pytest.raises(RecipeError, match="channel"):
+            Recipe.load("bow", overrides)
 
 
 def test_what_is_no_table_is_refused_when_a_path_leads_through_it():
