@@ -246,7 +246,7 @@ class Channel:
         sample = self._transforms.fit(rows_of(joined(encoded)))
         index = self._empty_index()
         if not index.is_trained:
-            index.train(sample)
+            index.train(sample, n_threads=n_threads)
         return index
 
     def _empty_index(self) -> Index:

@@ -26,10 +26,10 @@ from cbir.store.catalogue import (
     live_generation,
 )
 from cbir.store.comparison import Comparison, Differs
-from cbir.store.layout import Layout
+from cbir.store.layout import Layout, folder_bytes, folder_digest
 from cbir.store.lock import WriterLock
 from cbir.store.marker import check_marker, claim
-from cbir.store.parts import FeaturePart, Stored, read_features
+from cbir.store.parts import FeaturePart, Stored, read_features, read_hashes
 from cbir.store.publication import Publication, create_catalogue, note_times
 
 __all__ = [
@@ -51,10 +51,13 @@ __all__ = [
     "check_marker",
     "claim",
     "create_catalogue",
+    "folder_bytes",
+    "folder_digest",
     "live_generation",
     "load_arrays",
     "note_times",
     "read_features",
+    "read_hashes",
     "read_manifest",
     "save_arrays",
 ]

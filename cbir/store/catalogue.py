@@ -214,6 +214,24 @@ class Catalogue:
                     found[path] = row[0]
         return found
 
+    def place_of(self, content: bytes) -> tuple[int, int] | None:
+        """(part, row) of the features of a file's content (SHA-256), if they are stored."""
+        sql = "SELECT part, row FROM images WHERE hash = ? AND state = 'ok' AND part > 0 LIMIT 1"
+        found = self.rows(sql, (content,))
+        return (found[0][0], found[0][1]) if found else None
+
+    def live_paths(self, *, elsewhere: bool) -> list[str]:
+        """Paths of the images that are there; with `elsewhere` of those with absolute paths only."""
+        drives = "(path LIKE '/%' OR path LIKE '_:/%') AND " if elsewhere else ""
+        sql = f"SELECT path FROM images WHERE {drives}{self.live('images')} ORDER BY id"
+        return [row[0] for row in self.rows(sql)]
+
+    def indexed(self, ids: Iterable[int]) -> list[int]:
+        """Those of `ids` that are in the index, rising."""
+        live = self.live("images")
+        sql = f"SELECT id FROM images WHERE state = 'ok' AND {live} AND born <= ? AND id IN "
+        return [row[0] for row in self._chosen(sql, ids)]
+
     def indexed_ids(self, first: int = 0, last: int = 2**62) -> NDArray[np.int64]:
         """Ids of the images in the index, ascending, from `first` to `last`."""
         where = f"state = 'ok' AND {self.live('images')} AND id BETWEEN ? AND ?"
@@ -225,6 +243,23 @@ class Catalogue:
         where = f"state = 'failed' AND {self.live('images')}"
         sql = f"SELECT {fields} FROM images WHERE {where} ORDER BY id"
         return [self._image(row) for row in self.rows(sql)]
+
+    def still_there(self, ids: Iterable[int]) -> list[int]:
+        """Those of `ids` that are there in this generation, rising."""
+        sql = f"SELECT id FROM images WHERE {self.live('images')} AND born <= ? AND id IN "
+        return [row[0] for row in self._chosen(sql, ids)]
+
+    def counts(self) -> tuple[int, int, int]:
+        """Indexed, failed and removed images, counted anew."""
+        g, live = self.generation.number, self.live("images")
+        return tuple(  # type: ignore[return-value]
+            int(self.rows(f"SELECT COUNT(*) FROM images WHERE {where}")[0][0])
+            for where in (
+                f"state = 'ok' AND {live}",
+                f"state = 'failed' AND {live}",
+                f"born <= {g} AND died <= {g}",
+            )
+        )
 
     def count_labels(self) -> int:
         """Different labels among the images that are there."""

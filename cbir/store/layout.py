@@ -15,11 +15,14 @@ put there stays.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from cbir.errors import FormatError
+from cbir.store.arrays import MANIFEST
 from cbir.store.atomic import TEMPORARY, remove_tree
 from cbir.store.marker import MARKER
 
@@ -68,12 +71,15 @@ class Layout:
         for folder in _folders(self.indexes):
             _remove(folder, _TEMPORARY)
 
-    def sweep(self, named: Container[Path]) -> None:
-        """Delete parts, segments and leftovers that are not among `named`."""
+    def sweep_parts(self, named: Container[Path]) -> None:
+        """Delete parts that are not among `named`, and what `set_aside` put aside."""
         for folder in self._below(self.features, _FEATURE):
             _remove(folder, _PART, named)
             _remove(folder, _LEFT)
             _remove_if_empty(folder)
+
+    def sweep_segments(self, named: Container[Path]) -> None:
+        """Delete segments that are not among `named`."""
         for folder in _folders(self.indexes):
             _remove(folder, _SEGMENT, named)
             _remove_if_empty(folder)
@@ -137,3 +143,23 @@ def folder_bytes(folder: Path) -> int:
     if folder.is_file():
         return folder.stat().st_size
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over all manifests below a folder, which stand for every byte beside them.
+
+    Raises
+    ------
+    FormatError if there is none.
+    """
+    digest = hashlib.sha256()
+    paths = sorted(folder.rglob(MANIFEST)) if folder.is_dir() else []
+    if not paths:
+        raise FormatError(f"{folder / MANIFEST}: cannot be read (no such file)")
+    for path in paths:
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        try:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return digest.hexdigest()

@@ -30,7 +30,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -111,6 +110,8 @@ class FeaturePart:
 
     def write(self, path: Path, *, feature_hash: str, cbir_version: str) -> str:
         """Publish the part and give its checksum. Raises StorageError."""
+        import h5py
+
         arrays = self._arrays()
         attributes: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
@@ -210,6 +211,12 @@ def read_features(
     return found
 
 
+def read_hashes(path: Path, *, feature_hash: str) -> list[bytes]:
+    """Of which files a part holds the features, by row: SHA-256 each. FormatError."""
+    with _opened(path, path, feature_hash) as file:
+        return [row.tobytes() for row in np.asarray(file["hashes"][()])]
+
+
 def _slice(path: Path, file: Any, row: int) -> Stored:
     if "features" in file:
         vector: NDArray[np.float32] = file["features"][row]
@@ -227,6 +234,8 @@ def _slice(path: Path, file: Any, row: int) -> Stored:
 @contextmanager
 def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
     """An HDF5 file whose version and recipe fit; whatever goes wrong is a FormatError."""
+    import h5py  # 50 ms that a search need not pay
+
     try:
         with h5py.File(source, "r") as file:
             version = _plain(file.attrs.get("format_version"))

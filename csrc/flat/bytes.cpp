@@ -155,12 +155,11 @@ void search_block(const Search& s, const ByteKernels& k, const CodedQueries& que
 
 }  // namespace
 
-bool bytes_pay(int64_t nq, int64_t d) {
-  return kernels() != nullptr && nq >= kManyQueries && d >= 16 && d < kLargestDimension;
-}
-
-void search_in_bytes(const Search& s) {
-  const ByteKernels& k = *kernels();
+bool search_in_bytes(const Search& s) {
+  // The level is read once: another thread may change it at any time.
+  const ByteKernels* const found = kernels();
+  if (!found || s.xq.rows < kManyQueries || s.xb.cols < 16 || s.xb.cols >= kLargestDimension) return false;
+  const ByteKernels& k = *found;
   const std::vector<QuerySide> sides = s.sides();
   // Their codes stay in L2 (about 256 KiB) while the rows stream past.
   const int64_t group = std::clamp<int64_t>(262144 / s.xq.cols, kManyQueries, 4096);
@@ -175,6 +174,7 @@ void search_in_bytes(const Search& s) {
       }
     });
   }
+  return true;
 }
 
 }  // namespace cbir

@@ -108,11 +108,7 @@ void search_in_tiles(const Search& s) {
 }
 
 void search_many(const Search& s) {
-  if (bytes_pay(s.xq.rows, s.xb.cols)) {
-    search_in_bytes(s);
-  } else {
-    search_in_tiles(s);
-  }
+  if (!search_in_bytes(s)) search_in_tiles(s);
 }
 
 // Listed rows are copied to where they lie side by side, 16 MiB at a time, and searched there: a copy costs as much as

@@ -113,8 +113,8 @@ struct Search {
   }
 };
 
-// Filters with 8-bit codes made on the way (bytes.h); needs a kernel for the level in use.
-void search_in_bytes(const Search& search);
-bool bytes_pay(int64_t nq, int64_t d);
+// Filters with 8-bit codes made on the way (bytes.h). False, and nothing done, where that does not pay or the level in
+// use has no kernel for it.
+bool search_in_bytes(const Search& search);
 
 }  // namespace cbir

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "kmeans/kernels.h"
 
@@ -18,19 +19,12 @@ float up(double value) { return static_cast<float>(value * (1 + 1e-6)); }
 
 }  // namespace
 
-FilterWords::FilterWords(Matrix<const float> centroids) {
+FilterWords::FilterWords(Matrix<const float> centroids, AlignedBuffer<float> mean_of_words)
+    : mean(std::move(mean_of_words)) {
   const int64_t k = centroids.rows, d = centroids.cols;
   if (k < kLeastWords || d < kLeastDims || d > kMostDims) return;
-  mean = AlignedBuffer<float>(d);
-  std::vector<double> sums(static_cast<size_t>(d), 0.0);
-  for (int64_t w = 0; w < k; ++w) {
-    for (int64_t t = 0; t < d; ++t) sums[t] += static_cast<double>(centroids.row(w)[t]);
-  }
   double mean_square = 0, largest = 0;
-  for (int64_t t = 0; t < d; ++t) {
-    mean[t] = static_cast<float>(sums[t] / static_cast<double>(k));
-    mean_square += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
-  }
+  for (int64_t t = 0; t < d; ++t) mean_square += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
   for (int64_t w = 0; w < k; ++w) {
     for (int64_t t = 0; t < d; ++t) {
       largest = std::max(largest, std::abs(static_cast<double>(centroids.row(w)[t]) - static_cast<double>(mean[t])));

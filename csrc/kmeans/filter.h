@@ -33,7 +33,8 @@ inline constexpr int64_t kMaxCandidates = 48;  // candidates of a point, before 
 // them.
 struct FilterWords {
   FilterWords() = default;
-  explicit FilterWords(Matrix<const float> centroids);
+  // `mean` (d,) is that of the centroids.
+  FilterWords(Matrix<const float> centroids, AlignedBuffer<float> mean);
 
   // Bounds the error of a float32 score of a point of this length.
   float rounding(float length) const { return rounding_slope * length + rounding_offset; }

@@ -41,6 +41,7 @@ class Words {
   int64_t n_filtered() const { return n_filtered_.load(std::memory_order_relaxed); }
 
  private:
+  double pack();
   void assign_chunk(const float* x, int64_t n, AssignFn plain, const FilterKernels* filter, int32_t* word_ids) const;
   void assign_plain(const float* x, int64_t n, AssignFn kernel, int32_t* word_ids) const;
   std::vector<double> scores_in_double(const float* x) const;

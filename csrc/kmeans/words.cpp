@@ -32,25 +32,24 @@ int64_t tile_panels(int64_t d) { return std::max<int64_t>(1, kTileBytes / (4 * s
 // relative to their mean; words about as far from each other as from 0 are left where they are.
 constexpr double kFar = 16;  // squared distance of the mean from 0, in mean squared distances of the words from it
 
-AlignedBuffer<float> origin_of(Matrix<const float> centroids) {
-  const int64_t k = centroids.rows, d = centroids.cols;
-  AlignedBuffer<float> mean(d);
-  std::vector<double> sums(static_cast<size_t>(d), 0.0);
-  for (int64_t w = 0; w < k; ++w) {
-    for (int64_t t = 0; t < d; ++t) sums[t] += static_cast<double>(centroids.row(w)[t]);
+AlignedBuffer<float> mean_of(Matrix<const float> centroids) {
+  AlignedBuffer<float> mean(centroids.cols);
+  std::vector<double> sums(static_cast<size_t>(centroids.cols), 0.0);
+  for (int64_t w = 0; w < centroids.rows; ++w) {
+    for (int64_t t = 0; t < centroids.cols; ++t) sums[t] += static_cast<double>(centroids.row(w)[t]);
   }
-  double length = 0, spread = 0;
-  for (int64_t t = 0; t < d; ++t) {
-    mean[t] = static_cast<float>(sums[t] / static_cast<double>(k));
-    length += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
+  for (int64_t t = 0; t < centroids.cols; ++t) {
+    mean[t] = static_cast<float>(sums[t] / static_cast<double>(centroids.rows));
   }
-  for (int64_t w = 0; w < k; ++w) {
-    for (int64_t t = 0; t < d; ++t) {
-      const double away = static_cast<double>(centroids.row(w)[t]) - static_cast<double>(mean[t]);
-      spread += away * away;
-    }
-  }
-  return length * static_cast<double>(k) > kFar * spread ? std::move(mean) : AlignedBuffer<float>();
+  return mean;
+}
+
+// The squared distances of all words from their mean are the sum of |c|^2, `squares`, less k |mean|^2.
+bool is_far(const AlignedBuffer<float>& mean, double squares, int64_t k) {
+  double length = 0;
+  for (int64_t t = 0; t < mean.size(); ++t) length += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
+  length *= static_cast<double>(k);
+  return length > kFar * (squares - length);
 }
 
 // Rows relative to the origin.
@@ -74,32 +73,42 @@ Words::Words(Matrix<const float> centroids)
       n_panels_(ceil_div(centroids.rows, kPanel)),
       panels_(checked_mul(checked_mul(n_panels_, kPanel), centroids.cols)),
       bias_(checked_mul(n_panels_, kPanel)),
-      origin_(origin_of(centroids)),
       scored_(centroids) {
   const int64_t k = centroids.rows, d = centroids.cols;
   if (k > std::numeric_limits<int32_t>::max() - kPanel) throw std::length_error("kmeans: more words than int32 ids");
-  if (origin_.size() > 0) {
+  AlignedBuffer<float> mean = mean_of(centroids);
+  if (is_far(mean, pack(), k)) {
+    origin_ = std::move(mean);
     moved_ = AlignedBuffer<float>(checked_mul(k, d));
     move_rows(centroids.data, k, origin_, moved_.data());
     scored_.data = moved_.data();
+    pack();
+    mean = mean_of(scored_);
   }
+  filter_ = FilterWords(scored_, std::move(mean));
+}
+
+// Fills panels_ and bias_ from scored_, and gives the sum of its squares.
+double Words::pack() {
+  double squares = 0;
   for (int64_t w = 0; w < n_panels_ * kPanel; ++w) {
-    float* panel = panels_.data() + (w / kPanel) * d * kPanel + w % kPanel;
-    if (w >= k) {
-      for (int64_t t = 0; t < d; ++t) panel[t * kPanel] = 0;
+    float* panel = panels_.data() + (w / kPanel) * d() * kPanel + w % kPanel;
+    if (w >= size()) {
+      for (int64_t t = 0; t < d(); ++t) panel[t * kPanel] = 0;
       bias_[w] = -std::numeric_limits<float>::infinity();
       continue;
     }
     const float* c = scored_.row(w);
     double norm = 0;
-    for (int64_t t = 0; t < d; ++t) {
+    for (int64_t t = 0; t < d(); ++t) {
       panel[t * kPanel] = c[t];
       norm += static_cast<double>(c[t]) * c[t];
     }
     bias_[w] = static_cast<float>(-norm / 2);
     if (!std::isfinite(bias_[w])) throw std::invalid_argument("kmeans: |c|^2 of a centroid is not a finite float32");
+    squares += norm;
   }
-  filter_ = FilterWords(scored_);
+  return squares;
 }
 
 // For the rare point so far away that its float32 scores overflow: all of them in double, where no square does.

@@ -117,11 +117,13 @@ def test_only_our_names_are_swept(tmp_path):
     layout.sweep_temporaries()
     assert everything(tmp_path) == sorted(OURS + FOREIGN)
     named = {layout.part(HASH + "f" * 48, 1), layout.segment("main", 2)}
-    layout.sweep(named)
+    layout.sweep_parts(named)
+    layout.sweep_segments(named)
     kept = [f"features/{HASH}/part-000001.h5", "index/main/segment-000002/manifest.json"]
     assert everything(tmp_path) == sorted(kept + FOREIGN)
     assert not (tmp_path / "index/other").exists()
-    layout.sweep(())
+    layout.sweep_parts(())
+    layout.sweep_segments(())
     assert everything(tmp_path) == sorted(FOREIGN)
 
 
@@ -139,7 +141,7 @@ def test_links_are_not_followed_into(tmp_path):
     fill(tmp_path, "elsewhere/file")
     fill(tmp_path / "c", "index/main/x")
     os.symlink(tmp_path / "elsewhere", tmp_path / "c/index/main/segment-000001")
-    Layout(tmp_path / "c").sweep(())
+    Layout(tmp_path / "c").sweep_segments(())
     assert everything(tmp_path) == ["c/index/main/x", "elsewhere/file"]
 
 
