@@ -250,7 +250,7 @@ def test_any_text_is_applied_or_refused_in_words(text, head, name):
         assert str(error)
 
 
-WORDS = "main seed image feature transforms rerank fusion weights channels bow colour pca d name search x"
+WORDS = "main seed image feature transforms rerank fusion weights channels bow colour pca d name x"
 PATHS = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=4).map(".".join)
 VALUES = ["none", "3", "[]", "{}", "pca", "colour", '[{name="pca", d=2}]', '{name="l2"}', '["x"]']
 
