@@ -18,7 +18,11 @@ NATIVE = ["tests/core", "tests/vocabulary", "tests/aggregation", "tests/indexes"
 # ThreadSanitizer looks at what runs beside each other; sizes and widths are the other run's business.
 ARGUMENTS = {
     "address": NATIVE,
-    "thread": [*NATIVE, "-k", "thread or parallel or concurrent or ctrl or interrupt or same_bytes"],
+    "thread": [
+        *NATIVE,
+        "-k",
+        "thread or parallel or concurrent or ctrl or interrupt or same_bytes",
+    ],
 }
 
 
@@ -52,7 +56,9 @@ def library(name: str) -> str:
         check=True,
     ).stdout.strip()
     if not Path(found).is_absolute():
-        sys.exit(f"tests/sanitize.py: the compiler has no {name}; install GCC's sanitizer libraries")
+        sys.exit(
+            f"tests/sanitize.py: the compiler has no {name}; install GCC's sanitizer libraries"
+        )
     return found
 
 

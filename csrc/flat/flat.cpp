@@ -12,13 +12,7 @@
 namespace cbir {
 namespace {
 
-constexpr simd::Table<FlatTileFn> kTiles{flat_tile_generic,
-#if defined(__x86_64__)
-                                         flat_tile_avx2, flat_tile_avx512, nullptr
-#else
-                                         nullptr, nullptr, nullptr
-#endif
-};
+constexpr simd::Table<FlatTileFn> kTiles{flat_tile_generic, CBIR_X86_ROWS(flat_tile_avx2, flat_tile_avx512, nullptr)};
 
 // Below this many queries reading xb costs more than the arithmetic, so every row is scored directly.
 constexpr int64_t kFewQueries = 6;
@@ -161,7 +155,7 @@ std::vector<std::vector<std::pair<float, int64_t>>> flat_range(const FlatRows& r
 
 void flat_score(Matrix<const float> xb, Matrix<const float> xq, FlatMetric metric, Matrix<const int64_t> positions,
                 int n_threads, float* keys) {
-  const ScoreKernels& score = *simd::pick(kScore);
+  const DistanceKernels& score = *simd::pick(kDistances);
   const int64_t m = positions.cols, pairs = checked_mul(xq.rows, m), d = xb.cols;
   std::vector<float> lengths2(static_cast<size_t>(xq.rows));
   score.inner_products(xq.data, xq.rows, d, xq.data, d, lengths2.data());

@@ -57,16 +57,18 @@ struct QuerySide {
   }
 };
 
-// Of a row with squared length `squared_length`.
+// Of a row with squared length `squared_length`. An offset is never -infinity: that is the limit of a place without a
+// query, which no row may pass, not even one of an altered file.
 inline void row_side(FlatMetric metric, float squared_length, int64_t d, float* offset, float* scale) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
   const double e = rounding(d), length2 = squared_length;
   *scale = 1;
   if (metric == FlatMetric::l2) {
     *offset = static_cast<float>(length2 * (1 - 8 * e));
   } else if (metric == FlatMetric::ip) {
-    *offset = static_cast<float>(-8 * e * std::sqrt(std::max<double>(length2, kTinySquare)));
+    *offset = static_cast<float>(std::max(-8 * e * std::sqrt(std::max<double>(length2, kTinySquare)), -kLargest));
   } else if (squared_length < kTinySquare) {
-    *offset = -std::numeric_limits<float>::max();  // not -infinity, which is the limit of a place without a query
+    *offset = static_cast<float>(-kLargest);
     *scale = 0;
   } else {
     *offset = static_cast<float>(-8 * e);
@@ -82,7 +84,7 @@ struct Search {
   FlatMetric metric;
   int n_threads;
   FlatHeaps& heaps;
-  const ScoreKernels& score;
+  const DistanceKernels& score;
   std::vector<float> lengths2;  // (xq.rows,): |q|^2
 
   Search(const FlatRows& rows, Matrix<const float> xq_, FlatMetric metric_, int threads, FlatHeaps& heaps_)
@@ -93,7 +95,7 @@ struct Search {
         metric(metric_),
         n_threads(threads),
         heaps(heaps_),
-        score(*simd::pick(kScore)),
+        score(*simd::pick(kDistances)),
         lengths2(static_cast<size_t>(xq_.rows)) {
     score.inner_products(xq.data, xq.rows, xq.cols, xq.data, xq.cols, lengths2.data());
   }
