@@ -200,12 +200,22 @@ def _as_whole(components: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDA
 def _product(
     rows: NDArray[np.float64], whole: NDArray[np.float64], unit: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``rows @ (whole * unit)`` with sums that are exact, and so the same for any batch."""
+    """``rows @ (whole * unit)`` with sums that are exact, and so the same for any batch.
+
+    `rows` is overwritten.
+    """
     # Sums of D products stay below 2^(b + 23 + log2 D) = 2^52.
     bits = 52 - _BITS - int(np.ceil(np.log2(max(rows.shape[1], 1))))
     largest = np.abs(rows).max(axis=1, initial=0.0)
     step = np.ldexp(1.0, np.frexp(largest)[1] - bits)[:, None]
-    scaled = rows / step  # by a power of two: exact
-    high = np.rint(scaled)
-    low = np.rint(np.ldexp(scaled - high, bits))
-    return np.asarray((high @ whole + np.ldexp(low @ whole, -bits)) * step * unit)
+    # All factors are powers of two, so only the two roundings to whole numbers change anything.
+    rows *= 1.0 / step
+    high = np.rint(rows)
+    rows -= high
+    rows *= 2.0**bits
+    low = np.rint(rows, out=rows)
+    y: NDArray[np.float64] = low @ whole
+    y *= 2.0**-bits
+    y += high @ whole
+    y *= step * unit
+    return y
