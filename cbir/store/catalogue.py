@@ -261,6 +261,13 @@ class Catalogue:
             )
         )
 
+    def in_parts(self, numbers: Iterable[int]) -> list[ImageRow]:
+        """Rows of the images whose features lie in these parts, by id."""
+        some = ",".join(str(int(n)) for n in numbers)
+        where = f"{self.live('images')} AND part IN ({some})"
+        sql = f"SELECT {', '.join(ImageRow._fields)} FROM images WHERE {where} ORDER BY id"
+        return [self._image(row) for row in self.rows(sql)]
+
     def count_labels(self) -> int:
         """Different labels among the images that are there."""
         # Live labels go by their index; a reader of an older generation has to look at all.
@@ -275,7 +282,11 @@ class Catalogue:
 
     def masked(self, segment: SegmentRow) -> NDArray[np.int64]:
         """Ids that lie in the segment and were removed after it was written, ascending."""
-        sql = "SELECT id FROM images WHERE died > ? AND died <= ? AND id BETWEEN ? AND ?"
+        # By the few that died, not by the many in the range.
+        sql = (
+            "SELECT id FROM images INDEXED BY images_died "
+            "WHERE died > ? AND died <= ? AND id BETWEEN ? AND ?"
+        )
         bounds = (segment.born, self.generation.number, segment.first_id, segment.last_id)
         return self._ids(sql + " AND state = 'ok' ORDER BY id", bounds)
 
@@ -412,14 +423,24 @@ def _connect(path: Path) -> sqlite3.Connection:
             return _open(path, "mode=ro")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-                # Only who may write can undo what was left half done; then reading goes on.
-                _open(path, "mode=rw").close()
-                return _open(path, "mode=ro")
+                return _recovered(path)
             alone = not os.access(path.parent, os.W_OK) and not Path(f"{path}-journal").exists()
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY or not alone:
                 raise
             # Media that know no locks: nobody writes there, so none are needed.
             return _open(path, "mode=ro&immutable=1")
+
+
+def _recovered(path: Path) -> sqlite3.Connection:
+    """Undo what a killed writer left half done, which only who may write can do; then read."""
+    try:
+        _open(path, "mode=rw").close()
+    except sqlite3.OperationalError as error:
+        raise FormatError(
+            f"{path}: a writer was killed while it published, and what it left half done can be "
+            "undone only by someone who may write here; let them run any command on it once"
+        ) from error
+    return _open(path, "mode=ro")
 
 
 def _open(path: Path, how: str) -> sqlite3.Connection:
