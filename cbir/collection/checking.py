@@ -1,4 +1,4 @@
-"""Look at every byte of a collection: is it what was written, and does it fit together?
+"""Look at every byte of a collection: it must be what was written, and fit together.
 
 Opening believes what it can't check without reading everything. This reads everything: SQLite's own
 pages, all rows against the catalogue's tally, the recipe, models, segments and parts against their
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -108,7 +109,7 @@ class Checker:
         found: dict[str, int] = {}
         broken = False
         for one in catalogue.parts():
-            n = self._tried(lambda one=one: self._part(catalogue, one))
+            n = self._tried(partial(self._part, catalogue, one))
             found[one.feature] = found.get(one.feature, 0) + (n or 0)
             broken |= n is None
         for feature, n in found.items():
@@ -119,7 +120,7 @@ class Checker:
                 )
 
     def _part(self, catalogue: Catalogue, one: PartRow) -> int:
-        """Compare a part with the catalogue; give the number of images that look for theirs there."""
+        """Compare a part with the catalogue; give how many images have their features there."""
         path = self.layout.part(one.feature, one.number)
         part = FeaturePart.read(path, feature_hash=one.feature, checksum=one.checksum)
         self._saw(path)
@@ -137,12 +138,12 @@ class Checker:
         for name in recipe.channels:
             folder = self.layout.model(name)
             self._arrays(folder, catalogue.facts.get(f"model.{name}", ""))
-            channel = self._tried(lambda f=folder, n=name: Channel.load(f, recipe, n))
+            channel = self._tried(partial(Channel.load, folder, recipe, name))
             if channel is None:
                 continue
             held: list[np.ndarray] = []
             for one in catalogue.segments(name):
-                found = self._tried(lambda c=channel, o=one: self._segment(c.new_index(), o))
+                found = self._tried(partial(self._segment, channel.new_index(), one))
                 if found is not None:
                     held.append(np.setdiff1d(found, catalogue.masked(one)))
                 else:

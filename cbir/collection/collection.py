@@ -263,8 +263,11 @@ class Collection:
     def paths(self, ids: ArrayLike) -> list[str]:
         """Path of each id, relative to the image root; "" for the padding id -1."""
         wanted = _wanted(ids)
-        found = self._live.catalogue.paths(i for i in wanted if i != -1)
-        return [found[i] if i in found else _padding(i, "") for i in wanted]
+        found = {-1: "", **self._live.catalogue.paths(i for i in wanted if i != -1)}
+        for i in wanted:
+            if i not in found:
+                raise ParameterError(f"Collection: there is no image {i}")
+        return [found[i] for i in wanted]
 
     def image_path(self, image_id: int) -> Path:
         """File of an image."""
@@ -275,9 +278,11 @@ class Collection:
         wanted = _wanted(ids)
         catalogue = self._live.catalogue
         found = catalogue.labels(wanted)
-        unlabelled = [i for i in wanted if i not in found and i != -1]
-        known = catalogue.paths(unlabelled) if unlabelled else {}
-        return [found[i] if i in found else _known(i, known) for i in wanted]
+        unlabelled = {i for i in wanted if i not in found and i != -1}
+        unknown = unlabelled - catalogue.paths(unlabelled).keys()
+        if unknown:
+            raise ParameterError(f"Collection: there is no image {min(unknown)}")
+        return [found.get(i) for i in wanted]
 
     @property
     def label_array(self) -> NDArray[np.object_]:
@@ -456,14 +461,3 @@ def _answer(
 def _wanted(ids: ArrayLike) -> list[int]:
     wanted: list[int] = np.asarray(ids, np.int64).ravel().tolist()
     return wanted
-
-
-def _padding(image_id: int, text: str) -> str:
-    if image_id != -1:
-        raise ParameterError(f"Collection: there is no image {image_id}")
-    return text
-
-
-def _known(image_id: int, known: dict[int, str]) -> None:
-    if image_id != -1 and image_id not in known:
-        raise ParameterError(f"Collection: there is no image {image_id}")

@@ -62,7 +62,7 @@ def _stale_parts(writer: Writer) -> list[PartRow]:
 def _rewritten(
     writer: Writer, stale: list[PartRow]
 ) -> tuple[list[PartRow], dict[int, tuple[int, int]]]:
-    """Write the live features of stale parts anew; give the parts, and (part, row) of each image."""
+    """Write the live features of stale parts anew; give parts, and (part, row) of each image."""
     catalogue, layout = writer.catalogue, writer.layout
     written: list[PartRow] = []
     places: dict[int, tuple[int, int]] = {}

@@ -44,7 +44,7 @@ class Found(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A picture to be described; `old` is the row that it replaces, with its `state` and `error`."""
+    """A picture to be described; `old` is the row that it replaces, if there is one."""
 
     path: str
     file: str
@@ -84,7 +84,7 @@ class Changes:
 def bounded_map(
     function: Callable[[_T], _R], items: Iterable[_T], n_threads: int, ahead: int = 0
 ) -> Iterator[_R]:
-    """``map`` with threads, results in order, at most four items per thread (or `ahead`) at once."""
+    """``map`` with threads, in order; four items per thread (or `ahead`) are in flight at most."""
     if n_threads == 1:
         yield from map(function, items)
         return
@@ -142,19 +142,20 @@ def look_at(files: Iterable[tuple[str, str]]) -> list[Found]:
     return found
 
 
-def catalogue_paths(file: str | os.PathLike[str], root: Path) -> list[str]:
-    """How the catalogue may call a file: below the image root relative, otherwise absolute.
+def catalogue_folders(folder: Path, root: Path) -> list[str]:
+    """How the catalogue may call a folder: below the image root relative, otherwise absolute.
 
-    The same file has several names where links lead to it. The first is the one to give to a file
-    that is not known yet; the others are ways by which it may be known already.
+    The same folder has several names where links lead to it. The first is the one for a file that
+    is not known yet; by the others it may be known already.
     """
-    plain = Path(os.path.abspath(file))  # noqa: PTH100  resolve() would follow a link to a file
-    real = plain.parent.resolve() / plain.name
+    top, real = root.resolve(), folder.resolve()
     names = []
-    for at, top in ((real, root.resolve()), (plain, Path(os.path.abspath(root)))):  # noqa: PTH100
-        if at.is_relative_to(top):
-            names.append(at.relative_to(top).as_posix())
-    return list(dict.fromkeys([*names, real.as_posix(), plain.as_posix()]))
+    if real.is_relative_to(top):
+        names.append(real.relative_to(top).as_posix())
+    for above in (folder, *folder.parents):  # as it was named, from where the name enters the root
+        if above.resolve() == top:
+            names.append(folder.relative_to(above).as_posix())
+    return list(dict.fromkeys([*names, real.as_posix(), folder.as_posix()]))
 
 
 def is_elsewhere(path: str) -> bool:

@@ -203,7 +203,7 @@ class Writer:
     def _index(
         self, extracted: Extracted, rows: list[ImageRow], leaving: NDArray[np.int64]
     ) -> tuple[list[SegmentRow], list[tuple[str, int]]]:
-        """Write a segment for each channel; give them and the (channel, number) that they swallow."""
+        """Write a segment for each channel; give them, and (channel, number) of those swallowed."""
         if not extracted.parts:
             return [], []
         written: list[SegmentRow] = []

@@ -221,7 +221,7 @@ class Catalogue:
         return (found[0][0], found[0][1]) if found else None
 
     def live_paths(self, *, elsewhere: bool) -> list[str]:
-        """Paths of the images that are there; with `elsewhere` of those with absolute paths only."""
+        """Paths of the images that are there; with `elsewhere` only the absolute ones."""
         drives = "(path LIKE '/%' OR path LIKE '_:/%') AND " if elsewhere else ""
         sql = f"SELECT path FROM images WHERE {drives}{self.live('images')} ORDER BY id"
         return [row[0] for row in self.rows(sql)]
@@ -334,7 +334,8 @@ class Catalogue:
             yield from self.rows(f"{sql} ({some})", (self.generation.number,))
 
     def _image(self, row: tuple[Any, ...]) -> ImageRow:
-        image = ImageRow(*row[:9], bool(row[9]), *row[10:])
+        image = ImageRow(*row)
+        image = image._replace(passing=bool(image.passing))
         if not (isinstance(image.path, str) and isinstance(image.part, int)):
             raise FormatError(f"{self.path}: the row of image {image.id} is altered")
         return image

@@ -76,7 +76,10 @@ class Comparison:
             f"SELECT f.n, i.id, i.hash, i.state, i.error, i.passing, {same} FROM temp.found f "
             f"JOIN images i ON i.path = f.path AND {self._catalogue.live('i')} {where} ORDER BY f.n"
         )
-        return [Differs(*row[:5], bool(row[5]), bool(row[6])) for row in self._catalogue.rows(sql)]
+        found = (Differs(*row) for row in self._catalogue.rows(sql))
+        return [
+            one._replace(passing=bool(one.passing), same_stat=bool(one.same_stat)) for one in found
+        ]
 
     def relabelled(self) -> dict[int, str | None]:
         """Image id -> label found, where the catalogue has another one or none."""

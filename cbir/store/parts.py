@@ -38,7 +38,6 @@ from cbir.store.atomic import atomic_write
 from cbir.types import LocalFeatures
 
 FORMAT_VERSION = 2
-_PER_IMAGE = {"image_ids": (), "labels": (), "hashes": (32,), "sizes": (2,)}
 _DATA = ("features", "descriptors", "offsets", "keypoints", "grids")
 
 Stored = LocalFeatures | NDArray[Any]
@@ -100,11 +99,14 @@ class FeaturePart:
     def stored(self, row: int) -> Stored:
         """Features of image number `row`, as `of` took them."""
         if self.features is not None:
-            return self.features[row]
+            vector: NDArray[np.float32] = self.features[row]
+            return vector
         assert self.descriptors is not None and self.offsets is not None
         span = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         if self.grids is not None:
-            return self.descriptors[span].reshape(*self.grids[row].tolist(), -1)
+            height, width = self.grids[row].tolist()
+            place: NDArray[Any] = self.descriptors[span].reshape(height, width, -1)
+            return place
         assert self.keypoints is not None
         return LocalFeatures(self.keypoints[span], self.descriptors[span])
 
@@ -263,8 +265,9 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
 def _part(path: Path, arrays: dict[str, NDArray[Any]]) -> FeaturePart:
     try:
         labels = [label.decode() for label in arrays["labels"].tolist()]
-        fixed = {name: arrays[name] for name in _PER_IMAGE if name != "labels"}
-        return FeaturePart(labels=labels, **fixed, **{name: arrays.get(name) for name in _DATA})
+        fixed: dict[str, Any] = {name: arrays[name] for name in ("image_ids", "hashes", "sizes")}
+        data: dict[str, Any] = {name: arrays.get(name) for name in _DATA}
+        return FeaturePart(labels=labels, **fixed, **data)
     except (KeyError, ValueError, AttributeError) as error:
         raise FormatError(f"{path}: lacks or misspells {error}") from error
 
