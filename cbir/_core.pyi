@@ -28,21 +28,35 @@ class KMeansWords:
         """
 class InvertedFile:
     """
-    Postings of sparse rows; the rows themselves stay with the caller.
+    Sparse rows and their postings. Never changes; copies share memory.
     """
+    @staticmethod
+    def adopted(n_words: typing.SupportsInt | typing.SupportsIndex, metric: str, word_ids: numpy.typing.NDArray[numpy.int32], weights: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], blocks: numpy.typing.NDArray[numpy.int64], block_largest: numpy.typing.NDArray[numpy.float64], list_offsets: numpy.typing.NDArray[numpy.uint32], list_rows: numpy.typing.NDArray[numpy.uint16], list_weights: numpy.typing.NDArray[numpy.float32], row_sums: numpy.typing.NDArray[numpy.float32], dense_words: numpy.typing.NDArray[numpy.int32], dense_begins: numpy.typing.NDArray[numpy.uint32], dense_masks: numpy.typing.NDArray[numpy.uint64], dense_weights: numpy.typing.NDArray[numpy.float32]) -> InvertedFile:
+        """
+        Rows and the arrays of their postings as they are, perhaps mapped; only sizes are looked at.
+        """
     def __init__(self, n_words: typing.SupportsInt | typing.SupportsIndex, metric: str) -> None:
         ...
-    def rebuild(self, word_ids: numpy.typing.NDArray[numpy.int32], weights: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], start: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    def arrays(self) -> dict:
         """
-        Make the postings of rows from `start` on; earlier rows must be as before.
+        Name -> pieces of the arrays of the postings, sharing their memory.
         """
-    def search(self, word_ids: numpy.typing.NDArray[numpy.int32], weights: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], ids: numpy.typing.NDArray[numpy.int64], q_word_ids: numpy.typing.NDArray[numpy.int32], q_weights: numpy.typing.NDArray[numpy.float32], q_offsets: numpy.typing.NDArray[numpy.int64], k: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+    def extended(self, word_ids: numpy.typing.NDArray[numpy.int32], weights: numpy.typing.NDArray[numpy.float32], offsets: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> InvertedFile:
+        """
+        One of these rows, which must begin with those of this, whose complete blocks are shared.
+        """
+    def range(self, ids: numpy.typing.NDArray[numpy.int64], q_word_ids: numpy.typing.NDArray[numpy.int32], q_weights: numpy.typing.NDArray[numpy.float32], q_offsets: numpy.typing.NDArray[numpy.int64], radius: typing.SupportsFloat | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0, mask: numpy.typing.NDArray[numpy.bool] | None = None, positions: numpy.typing.NDArray[numpy.int64] | None = None) -> tuple:
+        """
+        Lims, keys and ids of all rows with keys up to radius.
+        """
+    def score(self, q_word_ids: numpy.typing.NDArray[numpy.int32], q_weights: numpy.typing.NDArray[numpy.float32], q_offsets: numpy.typing.NDArray[numpy.int64], positions: numpy.typing.NDArray[numpy.int64], n_threads: typing.SupportsInt | typing.SupportsIndex = 0) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Keys (nq, m) of given rows; positions (1 or nq, m), -1 gives infinity.
+        """
+    def search(self, ids: numpy.typing.NDArray[numpy.int64], q_word_ids: numpy.typing.NDArray[numpy.int32], q_weights: numpy.typing.NDArray[numpy.float32], q_offsets: numpy.typing.NDArray[numpy.int64], k: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0, mask: numpy.typing.NDArray[numpy.bool] | None = None, positions: numpy.typing.NDArray[numpy.int64] | None = None) -> tuple:
         """
         Keys (distances or negated similarities, best first) and ids of the k best rows.
         """
-    @property
-    def nbytes(self) -> int:
-        ...
 def _parallel_probe(n_chunks: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, failing: typing.SupportsInt | typing.SupportsIndex, ms: typing.SupportsInt | typing.SupportsIndex) -> list[int]:
     """
     Exercise parallel_for; for tests.

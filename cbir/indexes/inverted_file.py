@@ -10,16 +10,17 @@ which touches only words both have (Nister and Stewenius, CVPR 2006, eq. 5, ther
 1; here for any).
 
 Scores run in float32, a word at a time, over blocks of 8,192 images that stay in L1
-(csrc/inverted_file/); the k best are then scored again over whole rows in float64 and sorted by
-that (score, id). A row may therefore stand just outside the k where float32 sums of its ~n shared
-words tie with the k-th within n roundings.
+(csrc/inverted_file/). They only choose: every row that may belong to the answer within their error
+bound is scored again over its whole row in float64, and that score is sorted, cut and returned.
 
-Words that an eighth of a block's images have are stored as dense rows and multiplied with up to 32
-queries at once, so a batch of queries costs less per query than one.
+Words that an eighth of a block's images have are stored as dense rows of weights, and added 16
+images at a time.
 
 Cost: one multiply-add and 6 bytes per posting of a query word; memory 14 bytes per posting (8 for
-the rows, from which `reconstruct` answers and files are written, 6 for the postings; a dense word
-takes 4 per image instead of the 6), 4 * n_words for each 8,192 images.
+the rows, from which `reconstruct` and exact scores are made, 6 for the postings; a dense word takes
+4 per image instead of the 6), 4 * n_words for each 8,192 images. Files hold rows and postings, so
+that nothing is built again on loading. `add` makes the postings of the new rows and of the last,
+incomplete block.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from cbir.types import SparseVectors
 
 # Above this a squared length, or an L1 length, could overflow float32.
 _LARGEST_SUM = 1e18
+# Up to this share of rows allowed, each of those is scored by itself; above, all by their postings.
+_FEW = 1 / 64
 
 
 class InvertedFile(Index):
@@ -104,41 +107,26 @@ class InvertedFile(Index):
     # ---- rows, and their postings ----
 
     def _no_data(self) -> _Held:
-        return _held(
-            Growing(np.zeros(0, np.int32)),
-            Growing(np.zeros(0, np.float32)),
-            Growing(np.zeros(1, np.int64)),
-            self.d,
-            self.metric,
-            1,
-        )
+        rows = SparseVectors.from_dense(np.zeros((0, self.d), np.float32))
+        return _Held.of(rows, _core.InvertedFile(self.d, self.metric), 1)
 
     def _extended(self, rows: SparseVectors, n_threads: int) -> _Held:
         held: _Held = self._data
-        base = len(held.words.view)
-        return _held(
-            held.words.grown(rows.word_ids),
-            held.weights.grown(rows.weights),
-            held.offsets.grown(rows.offsets[1:] + base),
-            self.d,
-            self.metric,
-            n_threads,
-        )
+        return held.extended(rows, n_threads)
 
     def _kept(self, positions: Positions, n_threads: int) -> _Held:
-        return self._of_rows(self._take(positions), n_threads)
-
-    def _of_rows(self, rows: SparseVectors, n_threads: int) -> _Held:
-        parts = Growing(rows.word_ids), Growing(rows.weights), Growing(rows.offsets)
-        return _held(*parts, self.d, self.metric, n_threads)
+        return _Held.of(self._take(positions), _core.InvertedFile(self.d, self.metric), n_threads)
 
     def _take(self, positions: Positions) -> SparseVectors:
         held: _Held = self._data
-        offsets = held.offsets.view
-        counts = offsets[positions + 1] - offsets[positions]
+        begins, ends = held.offsets.view[positions], held.offsets.view[positions + 1]
+        counts = ends - begins
+        if len(counts) and not (0 <= begins.min() and ends.max() <= len(held.words.view)
+                                and counts.min() >= 0):  # fmt: skip
+            raise FormatError("InvertedFile: offsets of rows are not true; the file was altered")
         taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        # entry i of row r lies at offsets[r] + i
-        at = np.repeat(offsets[positions] - taken[:-1], counts) + np.arange(taken[-1])
+        # entry i of row r lies at begins[r] + i
+        at = np.repeat(begins - taken[:-1], counts) + np.arange(taken[-1])
         return SparseVectors(held.words.view[at], held.weights.view[at], taken, self.d)
 
     # ---- search ----
@@ -151,21 +139,11 @@ class InvertedFile(Index):
         n_threads: int,
         knobs: Mapping[str, Any],
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        held, ids = self._data, self._ids.all
-        _, at = chosen.split(self._ids.n_rows, 1.0)
-        if at is not None:
-            held, ids = self._of_rows(self._take(at), n_threads), ids[at]
-        return self._asked(held, ids, rows, k, n_threads)
-
-    def _asked(
-        self, held: _Held, ids: NDArray[np.int64], rows: SparseVectors, k: int, n_threads: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        keys, hits = held.postings.search(
-            held.words.view, held.weights.view, held.offsets.view, ids,
-            rows.word_ids, rows.weights, rows.offsets, k, n_threads,
-        )  # fmt: skip
-        # 0 - key, not -key: a similarity of 0 must not become -0
-        return (keys if self.metric == "l1" else np.float32(0) - keys), hits
+        mask, at = chosen.split(self._ids.n_rows, _FEW)
+        keys, hits = self._data.native.search(
+            self._ids.all, rows.word_ids, rows.weights, rows.offsets, k, n_threads, mask, at
+        )
+        return self._scores(keys), hits
 
     def _range(
         self,
@@ -175,23 +153,24 @@ class InvertedFile(Index):
         n_threads: int,
         knobs: Mapping[str, Any],
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        D, I = self._search(rows, chosen.n, chosen, n_threads, knobs)  # noqa: E741
-        inside = np.less_equal(D, radius) if self.metric == "l1" else np.greater_equal(D, radius)
-        return np.concatenate([[0], np.cumsum(inside.sum(1))]), D[inside], I[inside]
+        mask, at = chosen.split(self._ids.n_rows, _FEW)
+        largest = radius if self.metric == "l1" else -radius
+        lims, keys, hits = self._data.native.range(
+            self._ids.all, rows.word_ids, rows.weights, rows.offsets, largest, n_threads, mask, at
+        )
+        return lims, self._scores(keys), hits
 
     def _score(
         self, rows: SparseVectors, positions: Positions, n_threads: int
     ) -> NDArray[np.float32]:
-        scores = np.full((len(rows), positions.shape[1]), self._worst)
-        for i, at in enumerate(np.broadcast_to(positions, scores.shape)):
-            real = np.flatnonzero(at >= 0)
-            if len(real):
-                words, weights = rows[i]
-                query = SparseVectors(words, weights, np.array([0, len(words)]), self.d)
-                held = self._of_rows(self._take(at[real]), n_threads)
-                D, I = self._asked(held, real, query, len(real), n_threads)  # noqa: E741
-                scores[i, I[0]] = D[0]
-        return scores
+        keys = self._data.native.score(
+            rows.word_ids, rows.weights, rows.offsets, positions, n_threads
+        )
+        return self._scores(keys)
+
+    def _scores(self, keys: NDArray[np.float32]) -> NDArray[np.float32]:
+        # 0 - key, not -key: a similarity of 0 must not become -0
+        return keys if self.metric == "l1" else np.float32(0) - keys
 
     # ---- files ----
 
@@ -201,40 +180,75 @@ class InvertedFile(Index):
             "word_ids": [held.words.view],
             "weights": [held.weights.view],
             "offsets": [held.offsets.view],
+            **held.native.arrays(),
         }
 
     def _adopted(
         self, arrays: Mapping[str, NDArray[Any]], folder: Path, *, whole: bool
     ) -> tuple[_Held, int]:
-        words = expect(arrays["word_ids"], np.int32, 1, folder / "word_ids.npy")
-        weights = expect(arrays["weights"], np.float32, 1, folder / "weights.npy")
-        offsets = expect(arrays["offsets"], np.int64, 1, folder / "offsets.npy")
+        read = {
+            name: expect(arrays[name], dtype, 2 if name == "blocks" else 1, folder / f"{name}.npy")
+            for name, dtype in _DTYPES.items()
+        }
+        words, weights, offsets = (read[name] for name in ("word_ids", "weights", "offsets"))
+        if whole:
+            try:
+                rows = SparseVectors(words, weights, offsets, self.d)
+                self._rows(rows, who=str(folder / "offsets.npy"), name="row")
+            except (ValueError, TypeError) as error:
+                raise FormatError(
+                    f"{folder / 'offsets.npy'}, word_ids.npy, weights.npy: {error}"
+                ) from error
         try:
-            rows = SparseVectors(words, weights, offsets, self.d)
-            self._rows(rows, who=str(folder / "offsets.npy"), name="row")
-        except (ValueError, TypeError) as error:
-            raise FormatError(
-                f"{folder / 'offsets.npy'}, word_ids.npy, weights.npy: {error}"
-            ) from error
-        return self._of_rows(rows, 0), len(rows)
+            native = _core.InvertedFile.adopted(self.d, self.metric, *read.values())
+        except ValueError as error:
+            names = ", ".join(f"{name}.npy" for name in read)
+            raise FormatError(f"{folder}: {names} don't fit together: {error}") from error
+        held = _Held(Growing(words), Growing(weights), Growing(offsets), native)
+        return held, len(offsets) - 1
+
+
+# Arrays of a file, in the order in which `_core.InvertedFile.adopted` takes them: the rows; sizes of
+# each block of 8,192 rows and the largest length of a row in it; postings of its words; l1 sums of
+# rows; and its dense words.
+_DTYPES: dict[str, Any] = {
+    "word_ids": np.int32,
+    "weights": np.float32,
+    "offsets": np.int64,
+    "blocks": np.int64,
+    "block_largest": np.float64,
+    "list_offsets": np.uint32,
+    "list_rows": np.uint16,
+    "list_weights": np.float32,
+    "row_sums": np.float32,
+    "dense_words": np.int32,
+    "dense_begins": np.uint32,
+    "dense_masks": np.uint64,
+    "dense_weights": np.float32,
+}
 
 
 @dataclass(frozen=True)
 class _Held:
-    """Rows in CSR form and their postings."""
+    """Rows in CSR form, and the same rows with their postings as the native code holds them."""
 
     words: Growing
     weights: Growing
     offsets: Growing
-    postings: _core.InvertedFile
+    native: _core.InvertedFile
 
+    @classmethod
+    def of(cls, rows: SparseVectors, before: _core.InvertedFile, n_threads: int) -> _Held:
+        """Give these rows; `before` is an empty inverted file."""
+        native = before.extended(rows.word_ids, rows.weights, rows.offsets, n_threads)
+        return cls(Growing(rows.word_ids), Growing(rows.weights), Growing(rows.offsets), native)
 
-def _held(
-    words: Growing, weights: Growing, offsets: Growing, n_words: int, metric: str, n_threads: int
-) -> _Held:
-    postings = _core.InvertedFile(n_words, metric)
-    postings.rebuild(words.view, weights.view, offsets.view, 0, n_threads)
-    return _Held(words, weights, offsets, postings)
+    def extended(self, rows: SparseVectors, n_threads: int) -> _Held:
+        """Give these rows and `rows` after them."""
+        words, weights = self.words.grown(rows.word_ids), self.weights.grown(rows.weights)
+        offsets = self.offsets.grown(rows.offsets[1:] + len(self.words.view))
+        native = self.native.extended(words.view, weights.view, offsets.view, n_threads)
+        return _Held(words, weights, offsets, native)
 
 
 def check_rows(

@@ -17,8 +17,8 @@ Map::
     fusion.py     one ranking out of several channels
     threads.py    OpenCV's threads off while ours go over images
 
-It opens no collection and writes nothing but fitted state; level 2 of the four in the package's
-docstring, made only of parts, and used by `cbir.collection`.
+It opens no collection and writes nothing but fitted state. It is made of parts only, and
+`cbir.collection` is made of it.
 """
 
 from cbir.pipeline.answer import ArrayDatabase

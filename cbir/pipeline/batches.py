@@ -62,7 +62,7 @@ class Batches:
     >>> batches.total, [len(batch) for batch in batches]
     (6, [4, 2])
     >>> batches.sample(2, seed=0).tolist()
-    [[6.0, 7.0], [10.0, 11.0]]
+    [[6.0, 7.0], [8.0, 9.0]]
     """
 
     def __init__(

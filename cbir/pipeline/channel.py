@@ -21,12 +21,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from cbir import indexes
 from cbir._checks import threads
 from cbir.errors import FormatError, NotTrainedError, ParameterError
 from cbir.features import FEATURES
 from cbir.indexes import INDEXES, Index
-from cbir.pipeline.batches import Batches, batch_of, joined, most_rows, rows_of
+from cbir.pipeline.batches import Batches, batch_of, most_rows, rows_of
 from cbir.pipeline.spill import Spill
 from cbir.pipeline.stage import Encoding, Progress, Transforms
 from cbir.recipe import Recipe
@@ -90,8 +92,9 @@ class Channel:
 
     @property
     def metric(self) -> str:
-        """Metric of the index. NotTrainedError before `fit`."""
-        return self._trained("metric").metric
+        """Metric of the index: the recipe's, or the only one that its class has."""
+        options = self.recipe.index
+        return str(options.arguments().get("metric", INDEXES[options.name].METRICS[0]))
 
     @property
     def knobs(self) -> tuple[str, ...]:
@@ -222,7 +225,7 @@ class Channel:
         if describers.learns:
             size = max(size, most_rows(d))
         sample = batches.sample(size, self._seed) if size else rows_of(batch_of(self.feature, []))
-        sample = describers.fit(sample)
+        sample = describers.fit(sample, onwards=encoding is not None)
         if encoding is not None:
             encoding.fit_vocabulary(
                 sample,
@@ -233,21 +236,22 @@ class Channel:
             )
 
     def _fit_vectors(self, prepared: Batches, n_threads: int) -> Index:
-        """Fit transforms, and train an index, to one sample of vectors."""
-        index: Index | None = None
-        if not self._transforms.learns:
-            index = self._empty_index()
-            if index.is_trained:
-                return index
+        """Fit transforms, and train the index, to one sample of vectors."""
+        wanted = INDEXES[self.recipe.index.name].needs_training
+        if not wanted and not self._transforms.learns:
+            return self._empty_index()
         # Before the transforms, which may make them shorter: the longest rows that are held.
-        width = self._encode(self._no_images(), n_threads).shape[1]
-        drawn = prepared.sample_images(most_rows(width), self._seed)
-        encoded = [self._encode(batch, n_threads) for batch in (self._no_images(), *drawn)]
-        sample = self._transforms.fit(rows_of(joined(encoded)))
+        width = rows_of(self._encode(self._no_images(), n_threads)).shape[1]
+        n = min(most_rows(width), prepared.n_images)
+        sample = np.empty((n, width), np.float32)
+        done = 0
+        for batch in prepared.sample_images(n, self._seed):
+            rows = self._encode(batch, n_threads)
+            sample[done : done + len(rows)] = rows
+            done += len(rows)
+        sample = self._transforms.fit(sample, onwards=wanted)
         index = self._empty_index()
-        if not index.is_trained:
-            index.train(sample, n_threads=n_threads)
-        return index
+        return index.train(sample, n_threads=n_threads) if wanted else index
 
     def _empty_index(self) -> Index:
         d = self._vectors(self._no_images(), 1)

@@ -116,10 +116,7 @@ class Pipeline:
         for name in recipe.channels:
             self._put(Channel(recipe, name, feature=self._shared(name), n_threads=n_threads))
         self.rerankers = tuple(RERANKERS[one.name](**one.arguments()) for one in recipe.rerank)
-        self._metrics = {
-            name: str(channel.recipe.index.arguments()["metric"])
-            for name, channel in self.channels.items()
-        }
+        self._metrics = {name: channel.metric for name, channel in self.channels.items()}
         for one in self.rerankers:
             one.ascending(self._metrics)  # says now, not at the first query, what doesn't fit
 

@@ -51,9 +51,15 @@ class Transforms:
         """Whether any of them learns from data."""
         return any(part.learns for part in self.parts)
 
-    def fit(self, sample: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Fit each to the sample as those before it leave it; give what the last makes of it."""
-        for part in self.parts:
+    def fit(self, sample: NDArray[np.float32], *, onwards: bool) -> NDArray[np.float32]:
+        """Fit each to the sample as those before it leave it.
+
+        Gives what the last makes of it if somebody works `onwards` with that; otherwise it stops
+        after the last that learns.
+        """
+        for i, part in enumerate(self.parts):
+            if not onwards and not any(one.learns for one in self.parts[i:]):
+                break
             if part.learns:
                 part.fit(sample)
             sample = part.transform(sample)

@@ -23,10 +23,10 @@ bits, rows to two slices of b = 29 - log2(D) bits. Only the two exact sums are r
 that of 24-bit directions, 2^-24 sqrt(D) |x| at most. The bytes of `fit` are those of the LAPACK
 beneath.
 
-Cost: `fit` takes n D^2 multiply-adds and the eigenvectors of the smaller of C, (D, D), and of the
-products of rows with each other, (n, n), which has the same ones (Turk and Pentland, 1991): for
-VLAD of 8,192 numbers and n = 4,000 about 2 GB x s of work on (n, n), and min(n, D)^2 float64 of
-memory. `transform` takes 2 D d multiply-adds a row in float64.
+Cost: `fit` takes n D min(n, D) multiply-adds and the eigenvectors of the smaller of C, (D, D), and
+the products of rows with each other, (n, n), which has the same ones (Turk and Pentland, J. Cogn.
+Neurosci. 3, 1991); memory is min(n, D)^2 float64 beside `x`. `transform` takes 2 D d multiply-adds
+a row in float64, a millisecond for the 8,192 numbers of VLAD to 128.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class PCA(Transform):
     >>> import numpy as np
     >>> x = np.float32([[1, 1], [2, 2], [3, 3], [4, 4.0]])
     >>> pca = PCA(1).fit(x)
-    >>> pca.transform(x).round(3).ravel().tolist()
-    [-2.121, -0.707, 0.707, 2.121]
+    >>> print(pca.transform(x).round(2).ravel())
+    [-2.12 -0.71  0.71  2.12]
     """
 
     learns: ClassVar[bool] = True
@@ -192,7 +192,8 @@ def _directions(
         for columns in _blocks(width, n):
             centred = x[:, columns].astype(np.float64) - mean[columns]
             products += centred @ centred.T
-    values, vectors = eigh(products, subset_by_index=[size - d, size - 1], overwrite_a=True)
+    # Symmetric, so the transpose is the same matrix, in the order that LAPACK works on in place.
+    values, vectors = eigh(products.T, subset_by_index=[size - d, size - 1], overwrite_a=True)
     values, vectors = values[::-1], np.ascontiguousarray(vectors[:, ::-1].T)
     if not of_columns:
         # X X^T u = l u gives X^T X (X^T u) = l (X^T u), of length sqrt(l)

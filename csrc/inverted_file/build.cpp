@@ -4,107 +4,124 @@
 #include <cmath>
 #include <utility>
 
+#include "core/aligned.h"
 #include "core/parallel.h"
 #include "inverted_file/inverted_file.h"
 
-namespace cbir {
+namespace cbir::inverted_file {
 namespace {
 
-double length_of(const float* weights, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(weights[i]) * weights[i];
-  return std::sqrt(sum);
-}
+struct Memory {
+  std::vector<uint32_t> offsets, begins;
+  std::vector<float> sums;
+  std::vector<int32_t> dense_words;
+  AlignedBuffer<uint16_t> images;
+  AlignedBuffer<float> weights, dense;
+  AlignedBuffer<uint64_t> masks;
+};
 
 // Turns the counts in offsets[w + 1] into offsets, and sets dense words apart: gives each word's place among the dense
 // words, or -1.
-std::vector<int32_t> lay_out(PostingBlock& block, int64_t n_words) {
+std::vector<int32_t> lay_out(Memory& m, int64_t n_words, int64_t panels) {
   std::vector<int32_t> place(static_cast<size_t>(n_words), -1);
-  const int64_t padded = block.panels() * PostingBlock::kPanel;
   uint32_t dense = 0;
   for (int64_t w = 0; w < n_words; ++w) {
-    if (block.offsets[w + 1] * PostingBlock::kDenseShare >= padded) {
-      place[w] = static_cast<int32_t>(block.n_dense());
-      block.dense_words.push_back(static_cast<int32_t>(w));
-      block.begins.push_back(dense);
-      dense += block.offsets[w + 1];
-      block.offsets[w + 1] = 0;
+    if (m.offsets[w + 1] * Block::kDenseShare >= panels * Block::kPanel) {
+      place[w] = static_cast<int32_t>(m.dense_words.size());
+      m.dense_words.push_back(static_cast<int32_t>(w));
+      m.begins.push_back(dense);
+      dense += m.offsets[w + 1];
+      m.offsets[w + 1] = 0;
     }
-    block.offsets[w + 1] += block.offsets[w];
+    m.offsets[w + 1] += m.offsets[w];
   }
-  block.images = AlignedBuffer<uint16_t>(block.offsets[n_words]);
-  block.weights = AlignedBuffer<float>(block.offsets[n_words]);
-  block.dense = AlignedBuffer<float>(dense + 16);
-  std::fill(block.dense.data(), block.dense.data() + block.dense.size(), 0.0f);
-  const int64_t n_masks = checked_mul(block.n_dense(), block.panels());
-  block.masks = AlignedBuffer<uint64_t>(n_masks);
-  std::fill(block.masks.data(), block.masks.data() + n_masks, uint64_t{0});
+  m.images = AlignedBuffer<uint16_t>(m.offsets[n_words]);
+  m.weights = AlignedBuffer<float>(m.offsets[n_words]);
+  m.dense = AlignedBuffer<float>(dense + 16);  // a kernel loads 16 weights at a time
+  std::fill(m.dense.data(), m.dense.data() + m.dense.size(), 0.0f);
+  const int64_t n_masks = checked_mul(static_cast<int64_t>(m.dense_words.size()), panels);
+  m.masks = AlignedBuffer<uint64_t>(n_masks);
+  std::fill(m.masks.data(), m.masks.data() + n_masks, uint64_t{0});
   return place;
 }
 
-std::unique_ptr<PostingBlock> make_block(const SparseRows& all, int64_t begin, int64_t end, int64_t n_words,
-                                         SparseMetric metric) {
-  auto block = std::make_unique<PostingBlock>();
-  const int64_t first = all.offsets[begin], nnz = all.offsets[end] - first;
-  block->rows = end - begin;
-  block->offsets.assign(static_cast<size_t>(n_words) + 1, 0);
-  if (metric == SparseMetric::l1) block->start.assign(PostingBlock::kRows, 0.0f);
+struct Lengths {
+  double euclidean = 0, manhattan = 0;
 
-  for (int64_t i = first; i < first + nnz; ++i) ++block->offsets[all.word_ids[i] + 1];
-  const std::vector<int32_t> place = lay_out(*block, n_words);
-  std::vector<uint32_t> next_dense = block->begins;
-  std::vector<uint32_t> next(block->offsets.begin(), block->offsets.end() - 1);
-  for (int64_t row = begin; row < end; ++row) {
-    const int64_t from = all.offsets[row], to = all.offsets[row + 1];
-    double factor = 1, sum = 0;
-    if (metric == SparseMetric::cosine) {
-      const double length = length_of(all.weights + from, to - from);
-      factor = length > 0 ? 1 / length : 0;
+  explicit Lengths(const Entries& row) {
+    for (int64_t i = 0; i < row.n; ++i) {
+      euclidean += static_cast<double>(row.weights[i]) * row.weights[i];
+      manhattan += std::fabs(static_cast<double>(row.weights[i]));
     }
-    for (int64_t i = from; i < to; ++i) {
-      const int32_t w = all.word_ids[i];
-      const float weight = static_cast<float>(factor * all.weights[i]);
-      sum += std::fabs(all.weights[i]);
-      if (place[w] >= 0) {
-        const int64_t panel = (row - begin) / PostingBlock::kPanel, in_panel = (row - begin) % PostingBlock::kPanel;
-        block->masks[place[w] * block->panels() + panel] |= uint64_t{1} << in_panel;
-        block->dense[next_dense[place[w]]++] = weight;
-      } else {
-        const uint32_t at = next[w]++;
-        block->images[at] = static_cast<uint16_t>(row - begin);
-        block->weights[at] = weight;
-      }
-    }
-    if (metric == SparseMetric::l1) block->start[row - begin] = static_cast<float>(sum);
+    euclidean = std::sqrt(euclidean);
   }
+};
+
+// Puts the entries of a row into their places.
+void place_row(Memory& m, const Entries& row, int64_t at, double factor, int64_t panels,
+               const std::vector<int32_t>& place, std::vector<uint32_t>& next, std::vector<uint32_t>& next_dense) {
+  for (int64_t i = 0; i < row.n; ++i) {
+    const int32_t w = row.words[i];
+    const float weight = static_cast<float>(factor * row.weights[i]);
+    if (place[w] >= 0) {
+      m.masks[place[w] * panels + at / Block::kPanel] |= uint64_t{1} << at % Block::kPanel;
+      m.dense[next_dense[place[w]]++] = weight;
+    } else {
+      const uint32_t to = next[w]++;
+      m.images[to] = static_cast<uint16_t>(at);
+      m.weights[to] = weight;
+    }
+  }
+}
+
+std::shared_ptr<const Block> make_block(const Rows& all, int64_t begin, int64_t end, int64_t n_words, Metric metric) {
+  auto memory = std::make_shared<Memory>();
+  auto block = std::make_shared<Block>();
+  Memory& m = *memory;
+  block->rows = end - begin;
+  m.offsets.assign(static_cast<size_t>(n_words) + 1, 0);
+  for (int64_t i = all.offsets[begin]; i < all.offsets[end]; ++i) ++m.offsets[all.word_ids[i] + 1];
+  const std::vector<int32_t> place = lay_out(m, n_words, block->panels());
+  std::vector<uint32_t> next(m.offsets.begin(), m.offsets.end() - 1), next_dense = m.begins;
+  for (int64_t row = begin; row < end; ++row) {
+    const Entries entries = all[row];
+    const Lengths lengths(entries);
+    const bool euclidean = metric == Metric::ip || metric == Metric::cosine;
+    block->longest = std::max(block->longest, entries.n);
+    block->largest = std::max(block->largest, euclidean ? lengths.euclidean : lengths.manhattan);
+    if (metric == Metric::l1) m.sums.push_back(static_cast<float>(lengths.manhattan));
+    const double factor = metric != Metric::cosine ? 1 : lengths.euclidean > 0 ? 1 / lengths.euclidean : 0;
+    place_row(m, entries, row - begin, factor, block->panels(), place, next, next_dense);
+  }
+  block->offsets = {m.offsets.data(), n_words + 1};
+  block->images = {m.images.data(), m.images.size()};
+  block->weights = m.weights.data();
+  block->sums = {m.sums.data(), static_cast<int64_t>(m.sums.size())};
+  block->dense_words = {m.dense_words.data(), static_cast<int64_t>(m.dense_words.size())};
+  block->begins = m.begins.data();
+  block->masks = m.masks.data();
+  block->dense = {m.dense.data(), m.dense.size() - 16};
+  block->memory = std::move(memory);
   return block;
 }
 
 }  // namespace
 
-int64_t PostingBlock::nbytes() const {
-  return static_cast<int64_t>(offsets.size() * sizeof(uint32_t) + start.size() * sizeof(float) +
-                              dense_words.size() * (sizeof(int32_t) + sizeof(uint32_t))) +
-         dense.size() * static_cast<int64_t>(sizeof(float)) + masks.size() * static_cast<int64_t>(sizeof(uint64_t)) +
-         images.size() * static_cast<int64_t>(sizeof(uint16_t) + sizeof(float));
+int64_t Postings::rows_kept() const {
+  int64_t kept = 0;
+  for (const auto& block : blocks_) kept += block->rows == Block::kRows ? Block::kRows : 0;
+  return kept;
 }
 
-int64_t InvertedFile::nbytes() const {
-  int64_t total = 0;
-  for (const auto& block : blocks_) total += block->nbytes();
-  return total;
-}
-
-void InvertedFile::rebuild(const SparseRows& all, int64_t from, int n_threads) {
-  const int64_t kept = std::min(from, rows_) / PostingBlock::kRows;
-  std::vector<std::unique_ptr<PostingBlock>> fresh(static_cast<size_t>(ceil_div(all.rows, PostingBlock::kRows) - kept));
-  parallel_for(static_cast<int64_t>(fresh.size()), n_threads, [&](int64_t i, int) {
-    const int64_t begin = (kept + i) * PostingBlock::kRows;
-    fresh[i] = make_block(all, begin, std::min(all.rows, begin + PostingBlock::kRows), n_words_, metric_);
+Postings Postings::extended(const Rows& all, int n_threads) const {
+  const int64_t kept = std::min(rows_kept(), all.rows) / Block::kRows, end = rows_in_blocks(all.rows);
+  std::vector<std::shared_ptr<const Block>> blocks(blocks_.begin(), blocks_.begin() + kept);
+  blocks.resize(static_cast<size_t>(ceil_div(end, Block::kRows)));
+  parallel_for(static_cast<int64_t>(blocks.size()) - kept, n_threads, [&](int64_t i, int) {
+    const int64_t begin = (kept + i) * Block::kRows;
+    blocks[kept + i] = make_block(all, begin, std::min(end, begin + Block::kRows), n_words_, metric_);
   });
-  blocks_.resize(static_cast<size_t>(kept));
-  for (auto& block : fresh) blocks_.push_back(std::move(block));
-  rows_ = all.rows;
+  return {n_words_, metric_, std::move(blocks)};
 }
 
-}  // namespace cbir
+}  // namespace cbir::inverted_file

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace cbir {
+namespace cbir::inverted_file {
 
 // Writes the positions i < n with key[i] <= limit, rising; gives their number. n is a multiple of 16 at most 65,536.
 using ScanFn = int64_t (*)(const float* key, int64_t n, float limit, uint16_t* out);
@@ -37,4 +37,4 @@ extern const DenseKernels kDenseGeneric;
 extern const DenseKernels kDenseAvx2;    // x86-64 only
 extern const DenseKernels kDenseAvx512;  // x86-64 only
 
-}  // namespace cbir
+}  // namespace cbir::inverted_file

@@ -8,7 +8,7 @@
 
 CBIR_TARGET_BEGIN("avx2,fma,popcnt")
 
-namespace cbir {
+namespace cbir::inverted_file {
 
 int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out) {
   const __m256 bound = _mm256_set1_ps(limit);
@@ -77,6 +77,6 @@ void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float*
 const DenseKernels kDenseAvx2{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
                               add_dense_words<DenseSum::l1>};
 
-}  // namespace cbir
+}  // namespace cbir::inverted_file
 CBIR_TARGET_END
 #endif

@@ -10,7 +10,7 @@
 
 CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
-namespace cbir {
+namespace cbir::inverted_file {
 
 int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
   const __m512 bound = _mm512_set1_ps(limit);
@@ -71,6 +71,6 @@ void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float*
 const DenseKernels kDenseAvx512{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
                                 add_dense_words<DenseSum::l1>};
 
-}  // namespace cbir
+}  // namespace cbir::inverted_file
 CBIR_TARGET_END
 #endif

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace cbir {
+namespace cbir::inverted_file {
 
 int64_t scan_generic(const float* key, int64_t n, float limit, uint16_t* out) {
   int64_t found = 0;
@@ -39,4 +39,4 @@ void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float*
 const DenseKernels kDenseGeneric{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
                                  add_dense_words<DenseSum::l1>};
 
-}  // namespace cbir
+}  // namespace cbir::inverted_file

@@ -148,8 +148,8 @@ def test_index_is_trained_on_vectors_and_shared(monkeypatch, tmp_path):
 
 
 def test_samples_are_bounded(monkeypatch):
-    """Of 512 MB by default; here of 40 descriptors, and of 8 vectors of 4 x 32 numbers."""
-    channel = Channel(RECIPES["vlad-128"], "main")
+    """Of 512 MB by default; here of 40 descriptors, and of 8 vectors of 20 x 32 numbers."""
+    channel = Channel(Recipe.load(RECIPES["vlad-128"], ["vocabulary.n_words=20"]), "main")
     monkeypatch.setattr(batches_module, "SAMPLE_BYTES", 4 * 128 * 40)
     sizes = []
     sample, sample_images = Batches.sample, Batches.sample_images
@@ -165,7 +165,7 @@ def test_samples_are_bounded(monkeypatch):
     monkeypatch.setattr(Batches, "sample", watched)
     monkeypatch.setattr(Batches, "sample_images", watched_images)
     channel.fit(batches_for(channel))
-    assert sizes == [40, 40]  # 128 numbers a descriptor, and 4 words of 32 a vector
+    assert sizes == [40, 8]
 
 
 def test_a_blank_picture_stays_like_nothing():

@@ -34,7 +34,11 @@ from cbir.recipe import Recipe
             ("vlad-128",),
             ["transforms.pca.d=64 instead of 128"],
         ),
-        (("vlad",), ("vlad-128",), ['transforms=none instead of ["pca", "l2"]']),
+        (
+            ("vlad-128", "transforms=none"),
+            ("vlad-128",),
+            ['transforms=none instead of ["pca", "l2"]'],
+        ),
         (
             ("vlad-128", "transforms.l2=none"),
             ("vlad-128",),

@@ -70,7 +70,7 @@ def test_one_channel_is_called_main_and_asked_without_a_name():
 def test_several_channels_are_asked_by_name():
     recipe = Recipe.load("bow-colour")
     assert list(recipe.channels) == ["bow", "colour"]
-    assert recipe.fusion.weights == {"bow": 1.0, "colour": 0.5}
+    assert recipe.fusion.weights == {"bow": 1.0, "colour": 0.25}
     assert (recipe.fusion.depth, recipe.fusion.normalisation) == (1000, "none")
     with pytest.raises(RecipeError, match="bow-colour has the channels bow, colour; say which"):
         recipe.channel  # noqa: B018
