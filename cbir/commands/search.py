@@ -153,7 +153,8 @@ def ask(
         hits = [(int(i), float(s)) for s, i in zip(found.D[0], found.I[0], strict=True) if i >= 0]
     if described.n_keypoints == 0:
         left = "the other features answer alone" if hits else "nothing can be like it"
-        log.warning("%s: no keypoints found; %s", query, left)
+        where = " in the region" if region else ""
+        log.warning("%s: no keypoints found%s; %s", query, where, left)
     if threshold is not None:
         far = collection.pipeline.ascending
         hits = [(i, s) for i, s in hits if (s <= threshold if far else s >= threshold)]
