@@ -160,8 +160,7 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._turn = threading.Lock()
-        self._connection = _connect(path)
+        self._connect()
         with self._reading():
             self._connection.execute("BEGIN")  # all of it from one state of the file
             _check_header(path, self._connection)
@@ -182,6 +181,10 @@ class Catalogue:
     def close(self) -> None:
         """Let the file go."""
         self._connection.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
 
     # ---- what is asked about images ----
 
@@ -351,23 +354,32 @@ class Catalogue:
             raise FormatError(f"{self.path}: the row of image {image.id} is altered")
         return image
 
+    def _connect(self) -> None:
+        self._turn = threading.Lock()
+        self._process = os.getpid()
+        self._connection = _connect(self.path)
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
+        if os.getpid() != self._process:  # SQLite's connections don't survive a fork
+            self._connect()
         with self._turn, sqlite_errors(self.path):
             yield
 
 
-def live_generation(path: Path) -> int:
-    """Number of the live generation, for asking whether there is a newer one. FormatError."""
+def live_seal(path: Path) -> str:
+    """Seal of the live generation, for asking whether there is another one. FormatError."""
     with sqlite_errors(path):
         connection = _connect(path)
         try:
-            found = connection.execute("SELECT MAX(number) FROM generations").fetchone()[0]
+            row = connection.execute(
+                "SELECT seal FROM generations ORDER BY number DESC LIMIT 1"
+            ).fetchone()
         finally:
             connection.close()
-    if not isinstance(found, int):
+    if row is None:
         raise FormatError(f"{path}: names no generation: altered")
-    return found
+    return str(row[0])
 
 
 def digest(table: str, row: Sequence[Any]) -> int:

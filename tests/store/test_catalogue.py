@@ -20,7 +20,7 @@ from cbir.store import (
     Publication,
     SegmentRow,
     create_catalogue,
-    live_generation,
+    live_seal,
     note_times,
 )
 
@@ -100,7 +100,8 @@ def test_a_reader_keeps_the_generation_that_it_opened(path):
         p.add_segment(SEGMENT._replace(number=2, last_id=4))
         p.next_id, p.next_segment = 5, 3
     new = Catalogue(path)
-    assert (live_generation(path), old.generation.number, new.generation.number) == (2, 1, 2)
+    assert (old.generation.number, new.generation.number) == (1, 2)
+    assert live_seal(path) == new.generation.seal != old.generation.seal
     assert new.generation[4:7] == (3, 0, 2)
     assert old.find([row(0).path]) == {row(0).path: 0}
     assert new.find([row(0).path]) == {row(0).path: 4}
@@ -291,6 +292,13 @@ def test_whoever_may_only_read_reads(path):
         assert as_nobody("a writer was killed while it published") == 0
     finally:
         shutil.rmtree(folder)
+
+
+@posix
+def test_after_a_fork(path):
+    c = Catalogue(path)
+    assert in_child(lambda: int(c.paths([1]) != {1: row(1).path})) == 0
+    assert c.paths([1]) == {1: row(1).path}
 
 
 def test_from_many_threads(path):
