@@ -30,9 +30,10 @@ from cbir.store import (
     PartRow,
     SegmentRow,
     check_arrays,
+    check_manifests,
     check_marker,
     folder_bytes,
-    folder_digest,
+    live_seal,
 )
 from cbir.store.arrays import MANIFEST
 
@@ -88,6 +89,11 @@ class Checker:
             if recipe is not None:
                 self._channels(catalogue, recipe)
         self._tried(lambda: self._orphans(catalogue))
+        if self._tried(lambda: live_seal(self.layout.catalogue)) not in (
+            None,
+            catalogue.generation.seal,
+        ):
+            return Checker(self.layout).check()  # a writer has published meanwhile
         return self.report
 
     def _catalogue(self, catalogue: Catalogue) -> None:
@@ -137,7 +143,7 @@ class Checker:
     def _channels(self, catalogue: Catalogue, recipe: Recipe) -> None:
         for name in recipe.channels:
             folder = self.layout.model(name)
-            self._arrays(folder, catalogue.facts.get(f"model.{name}", ""))
+            self._arrays(folder, catalogue.facts[f"model.{name}"])
             channel = self._tried(partial(Channel.load, folder, recipe, name))
             if channel is None:
                 continue
@@ -163,8 +169,7 @@ class Checker:
 
     def _arrays(self, folder: Path, expected: str) -> None:
         def look() -> None:
-            if folder_digest(folder) != expected:
-                raise FormatError(f"{folder}: not what the catalogue names: altered")
+            check_manifests(folder, expected)
             for manifest in sorted(folder.rglob(MANIFEST)):
                 check_arrays(manifest.parent)
 

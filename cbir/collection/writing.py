@@ -43,7 +43,7 @@ from cbir.store import (
     atomic_write,
     create_catalogue,
     folder_bytes,
-    folder_digest,
+    manifests,
     note_times,
 )
 from cbir.store.atomic import remove_tree
@@ -110,8 +110,9 @@ class Writer:
         with self.stage("features"):
             extracted = self._extract(changes)
         rows, replaced = self._settle(extracted, changes)
-        dying = sorted({*removed, *replaced})
-        relabelled = {i: x for i, x in changes.relabelled.items() if i not in set(dying)}
+        leaving = {*removed, *replaced}
+        dying = sorted(leaving)
+        relabelled = {i: label for i, label in changes.relabelled.items() if i not in leaving}
         new_facts = {k: v for k, v in facts.items() if self.catalogue.facts.get(k) != v}
         if not self.finished and not extracted.parts:
             raise ImageError(_all_failed(rows))
@@ -182,7 +183,7 @@ class Writer:
         with self.stage("publish"), Publication(self.layout.catalogue) as p:
             if not self.finished:
                 for name in self.recipe.channels:
-                    facts[f"model.{name}"] = folder_digest(self.layout.model(name))
+                    facts[f"model.{name}"] = manifests(self.layout.model(name))
             p.kill(dying)
             p.relabel(relabelled)
             p.add(rows, {i: label for i, label in labels.items() if label is not None})
