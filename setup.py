@@ -17,6 +17,19 @@ from setuptools import Extension, setup
 ROOT = Path(__file__).parent
 MSVC = sys.platform == "win32"
 
+# CBIR_SANITIZE=address|thread builds for tests/sanitize.py: checks in the kernels on (CBIR_DCHECK),
+# and a finding ends the process.
+SANITIZERS = {
+    "address": [
+        "-fsanitize=address,undefined,float-cast-overflow",
+        "-fno-sanitize=vptr",
+        "-fno-sanitize-recover=all",
+    ],
+    "thread": ["-fsanitize=thread"],
+}
+SANITIZE = SANITIZERS.get(os.environ.get("CBIR_SANITIZE", ""), [])
+DEBUG = ["-O1", "-g", "-fno-omit-frame-pointer", "-DCBIR_DEBUG"] if SANITIZE else []
+
 
 class ParallelBuild(build_ext):
     """Compile the files of one extension side by side: setuptools would take them one after
@@ -62,11 +75,19 @@ core = Pybind11Extension(
         "-Wall",
         "-Wextra",
         "-Wno-psabi",
+        *SANITIZE,
+        *DEBUG,
     ],
-    extra_link_args=[] if MSVC else ["-pthread"],
+    extra_link_args=[] if MSVC else ["-pthread", *SANITIZE],
 )
 flat_loops = [
-    Extension(source[:-4].replace("/", "."), [source]) for source in relative("cbir/**/_*.pyx")
+    Extension(
+        source[:-4].replace("/", "."),
+        [source],
+        extra_compile_args=[*SANITIZE, *DEBUG],
+        extra_link_args=SANITIZE,
+    )
+    for source in relative("cbir/**/_*.pyx")
 ]
 
 setup(

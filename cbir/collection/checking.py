@@ -33,6 +33,7 @@ from cbir.store import (
     check_marker,
     folder_bytes,
     folder_digest,
+    live_seal,
 )
 from cbir.store.arrays import MANIFEST
 
@@ -88,6 +89,11 @@ class Checker:
             if recipe is not None:
                 self._channels(catalogue, recipe)
         self._tried(lambda: self._orphans(catalogue))
+        if self._tried(lambda: live_seal(self.layout.catalogue)) not in (
+            None,
+            catalogue.generation.seal,
+        ):
+            return Checker(self.layout).check()  # a writer has published meanwhile
         return self.report
 
     def _catalogue(self, catalogue: Catalogue) -> None:

@@ -42,7 +42,7 @@ from cbir.store import (
     WriterLock,
     check_marker,
     folder_bytes,
-    live_generation,
+    live_seal,
 )
 from cbir.types import Image, Region, SearchResult
 
@@ -131,7 +131,7 @@ class Collection:
 
     def refresh(self) -> bool:
         """Move on to the live generation if another process has published one; True if it had."""
-        if live_generation(self._live.layout.catalogue) == self._live.generation:
+        if live_seal(self._live.layout.catalogue) == self._live.catalogue.generation.seal:
             return False
         self._live = open_live(self._live.layout, self._live)
         return True
@@ -266,7 +266,7 @@ class Collection:
         found = {-1: "", **self._live.catalogue.paths(i for i in wanted if i != -1)}
         for i in wanted:
             if i not in found:
-                raise ParameterError(f"Collection: there is no image {i}")
+                raise ParameterError(f"{self._live.catalogue.path}: there is no image {i}")
         return [found[i] for i in wanted]
 
     def image_path(self, image_id: int) -> Path:
@@ -281,7 +281,7 @@ class Collection:
         unlabelled = {i for i in wanted if i not in found and i != -1}
         unknown = unlabelled - catalogue.paths(unlabelled).keys()
         if unknown:
-            raise ParameterError(f"Collection: there is no image {min(unknown)}")
+            raise ParameterError(f"{catalogue.path}: there is no image {min(unknown)}")
         return [found.get(i) for i in wanted]
 
     @property
@@ -299,7 +299,7 @@ class Collection:
         """What the catalogue knows of an image: path, hash, size and state."""
         found = self._live.catalogue.images([image_id])
         if image_id not in found:
-            raise ParameterError(f"Collection: there is no image {image_id}")
+            raise ParameterError(f"{self._live.catalogue.path}: there is no image {image_id}")
         return found[image_id]
 
     def features(self, image_id: int, channel: str | None = None) -> Any:

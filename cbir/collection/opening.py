@@ -26,7 +26,7 @@ from cbir.store import (
     SegmentRow,
     check_marker,
     folder_digest,
-    live_generation,
+    live_seal,
     read_features,
 )
 from cbir.types import Features
@@ -113,7 +113,7 @@ def open_live(layout: Layout, before: Live | None = None) -> Live:
         try:
             return _load(layout, catalogue, before)
         except FormatError:
-            if live_generation(layout.catalogue) == catalogue.generation.number:
+            if live_seal(layout.catalogue) == catalogue.generation.seal:
                 raise
             catalogue.close()
 
@@ -145,17 +145,15 @@ def read_recipe(layout: Layout, catalogue: Catalogue) -> Recipe:
 
 
 def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
-    if before is not None and before.catalogue.facts.get("recipe_file") == catalogue.facts.get(
-        "recipe_file"
-    ):
+    if before is not None and _made(before.catalogue) == _made(catalogue):
         recipe, pipeline, mapped = before.recipe, before.pipeline, before.mapped
     else:
         recipe, mapped = read_recipe(layout, catalogue), {}
+        pipeline = Pipeline.load(layout.models, recipe)  # names the file that is wrong
         for name in recipe.channels:
             folder = layout.model(name)
             if folder_digest(folder) != catalogue.facts.get(f"model.{name}"):
                 raise FormatError(f"{folder}: not the model that the catalogue names: altered")
-        pipeline = Pipeline.load(layout.models, recipe)
     now: dict[SegmentRow, Index] = {}
     segments: dict[str, Segments] = {}
     for name, channel in pipeline.channels.items():
@@ -168,15 +166,24 @@ def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
     return Live(layout, recipe, pipeline, catalogue, segments, now)
 
 
+def _made(catalogue: Catalogue) -> dict[str, str]:
+    """Facts that stay for good, unless the collection was deleted and built anew."""
+    return {
+        key: value
+        for key, value in catalogue.facts.items()
+        if key == "recipe_file" or key.startswith("model.")
+    }
+
+
 def _union(empty: Index, indexes: Sequence[Index], removed: Sequence[Any]) -> Segments:
     return Segments([empty, *indexes], np.concatenate([np.zeros(0, np.int64), *removed]))
 
 
 def _mapped(layout: Layout, empty: Index, row: SegmentRow) -> Index:
     folder = layout.segment(row.channel, row.number)
+    index = empty.load_rows(folder, mmap=True)
     if folder_digest(folder) != row.manifest:
         raise FormatError(f"{folder / 'manifest.json'}: not the one that the catalogue names")
-    index = empty.load_rows(folder, mmap=True)
     if index.ntotal != row.rows:
         raise FormatError(f"{folder}: holds {index.ntotal} rows, the catalogue says {row.rows}")
     return index

@@ -110,8 +110,9 @@ class Writer:
         with self.stage("features"):
             extracted = self._extract(changes)
         rows, replaced = self._settle(extracted, changes)
-        dying = sorted({*removed, *replaced})
-        relabelled = {i: x for i, x in changes.relabelled.items() if i not in set(dying)}
+        leaving = {*removed, *replaced}
+        dying = sorted(leaving)
+        relabelled = {i: label for i, label in changes.relabelled.items() if i not in leaving}
         new_facts = {k: v for k, v in facts.items() if self.catalogue.facts.get(k) != v}
         if not self.finished and not extracted.parts:
             raise ImageError(_all_failed(rows))

@@ -23,7 +23,7 @@ from cbir.store.catalogue import (
     ImageRow,
     PartRow,
     SegmentRow,
-    live_generation,
+    live_seal,
 )
 from cbir.store.comparison import Comparison, Differs
 from cbir.store.layout import Layout, folder_bytes, folder_digest
@@ -53,7 +53,7 @@ __all__ = [
     "create_catalogue",
     "folder_bytes",
     "folder_digest",
-    "live_generation",
+    "live_seal",
     "load_arrays",
     "note_times",
     "read_features",

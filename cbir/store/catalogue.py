@@ -160,8 +160,7 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._turn = threading.Lock()
-        self._connection = _connect(path)
+        self._connect()
         with self._reading():
             self._connection.execute("BEGIN")  # all of it from one state of the file
             _check_header(path, self._connection)
@@ -182,6 +181,10 @@ class Catalogue:
     def close(self) -> None:
         """Let the file go."""
         self._connection.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
 
     # ---- what is asked about images ----
 
@@ -261,6 +264,13 @@ class Catalogue:
             )
         )
 
+    def in_parts(self, numbers: Iterable[int]) -> list[ImageRow]:
+        """Rows of the images whose features lie in these parts, by id."""
+        some = ",".join(str(int(n)) for n in numbers)
+        where = f"{self.live('images')} AND part IN ({some})"
+        sql = f"SELECT {', '.join(ImageRow._fields)} FROM images WHERE {where} ORDER BY id"
+        return [self._image(row) for row in self.rows(sql)]
+
     def count_labels(self) -> int:
         """Different labels among the images that are there."""
         # Live labels go by their index; a reader of an older generation has to look at all.
@@ -275,7 +285,11 @@ class Catalogue:
 
     def masked(self, segment: SegmentRow) -> NDArray[np.int64]:
         """Ids that lie in the segment and were removed after it was written, ascending."""
-        sql = "SELECT id FROM images WHERE died > ? AND died <= ? AND id BETWEEN ? AND ?"
+        # By the few that died, not by the many in the range.
+        sql = (
+            "SELECT id FROM images INDEXED BY images_died "
+            "WHERE died > ? AND died <= ? AND id BETWEEN ? AND ?"
+        )
         bounds = (segment.born, self.generation.number, segment.first_id, segment.last_id)
         return self._ids(sql + " AND state = 'ok' ORDER BY id", bounds)
 
@@ -340,23 +354,32 @@ class Catalogue:
             raise FormatError(f"{self.path}: the row of image {image.id} is altered")
         return image
 
+    def _connect(self) -> None:
+        self._turn = threading.Lock()
+        self._process = os.getpid()
+        self._connection = _connect(self.path)
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
+        if os.getpid() != self._process:  # SQLite's connections don't survive a fork
+            self._connect()
         with self._turn, sqlite_errors(self.path):
             yield
 
 
-def live_generation(path: Path) -> int:
-    """Number of the live generation, for asking whether there is a newer one. FormatError."""
+def live_seal(path: Path) -> str:
+    """Seal of the live generation, for asking whether there is another one. FormatError."""
     with sqlite_errors(path):
         connection = _connect(path)
         try:
-            found = connection.execute("SELECT MAX(number) FROM generations").fetchone()[0]
+            row = connection.execute(
+                "SELECT seal FROM generations ORDER BY number DESC LIMIT 1"
+            ).fetchone()
         finally:
             connection.close()
-    if not isinstance(found, int):
+    if row is None:
         raise FormatError(f"{path}: names no generation: altered")
-    return found
+    return str(row[0])
 
 
 def digest(table: str, row: Sequence[Any]) -> int:
@@ -412,14 +435,24 @@ def _connect(path: Path) -> sqlite3.Connection:
             return _open(path, "mode=ro")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-                # Only who may write can undo what was left half done; then reading goes on.
-                _open(path, "mode=rw").close()
-                return _open(path, "mode=ro")
+                return _recovered(path)
             alone = not os.access(path.parent, os.W_OK) and not Path(f"{path}-journal").exists()
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY or not alone:
                 raise
             # Media that know no locks: nobody writes there, so none are needed.
             return _open(path, "mode=ro&immutable=1")
+
+
+def _recovered(path: Path) -> sqlite3.Connection:
+    """Undo what a killed writer left half done, which only who may write can do; then read."""
+    try:
+        _open(path, "mode=rw").close()
+    except sqlite3.OperationalError as error:
+        raise FormatError(
+            f"{path}: a writer was killed while it published, and what it left half done can be "
+            "undone only by someone who may write here; let them run any command on it once"
+        ) from error
+    return _open(path, "mode=ro")
 
 
 def _open(path: Path, how: str) -> sqlite3.Connection:

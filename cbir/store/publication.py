@@ -246,7 +246,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     try:
         connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("PRAGMA synchronous = FULL")
+        # Also the folder, after the journal is deleted: were it to come back after a power cut, it
+        # would undo a publication on whose strength older files have been swept.
+        connection.execute("PRAGMA synchronous = EXTRA")
     except BaseException:
         connection.close()
         raise

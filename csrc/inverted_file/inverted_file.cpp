@@ -182,8 +182,7 @@ struct Search {
       add_words(metric, block, query.terms, key);
       std::fill(key + block.rows, key + Block::kRows, std::numeric_limits<float>::quiet_NaN());
       const double error = error_of(metric, query, block);
-      const float limit = std::nextafter(static_cast<float>(candidates[q].limit() + error), kInfinity);
-      const int64_t n = scan(key, Block::kRows, limit, passed);
+      const int64_t n = scan(key, Block::kRows, candidates[q].bound(error), passed);
       if (n > 0) candidates[q].offer(key, passed, n, error, first_row, mask);
     }
   }

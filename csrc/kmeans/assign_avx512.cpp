@@ -47,7 +47,8 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
   } while (++t < d);
 }
 
-// The lowest of the panel's words whose score is `value`.
+// The lowest of the panel's words whose score is `value`; the last one where there is none, which takes a NaN among the
+// scores: such a row is refused later.
 inline int lowest_of(const __m512 (&score)[kVectors], float value) {
   const __m512 v = _mm512_set1_ps(value);
   uint64_t equal = 0;
@@ -55,7 +56,7 @@ inline int lowest_of(const __m512 (&score)[kVectors], float value) {
   for (int h = 0; h < kVectors; ++h) {
     equal |= static_cast<uint64_t>(_mm512_cmp_ps_mask(score[h], v, _CMP_EQ_OQ)) << (16 * h);
   }
-  return __builtin_ctzll(equal);
+  return __builtin_ctzll(equal | uint64_t{1} << 63);
 }
 
 template <int R>

@@ -183,6 +183,23 @@ def test_compaction_frees_what_was_removed(root, tmp_path, more):
     assert Collection.check(path).problems == []
 
 
+def test_compaction_joins_small_parts(root, tmp_path, more):
+    path = tmp_path / "c"
+    Collection.build(root, path, TWO)
+    c = Collection.open(path)
+    for one in more:
+        c.add(one)
+    before = [c.features(i, "colour") for i in c.ids.tolist()]
+    assert len(list(path.glob("features/*/part-*"))) == 2 * (3 + 6)
+    c.compact()
+    assert len(list(path.glob("features/*/part-*"))) == 2 * (3 + 2)
+    np.testing.assert_array_equal([c.features(i, "colour") for i in c.ids.tolist()], before)
+    generation = c.generation
+    c.compact()
+    assert c.generation == generation
+    assert Collection.check(path).problems == []
+
+
 def test_stored_features_are_read_row_by_row(root, tmp_path, monkeypatch):
     from cbir.store import FeaturePart
 
