@@ -18,10 +18,9 @@ struct ByteKernels {
 };
 
 const ByteKernels* kernels() {
-#if defined(__x86_64__)
+#if CBIR_X86
   static constexpr ByteKernels avx512v{byte_code_avx512v, byte_tile_avx512v};
-  static constexpr simd::Table<const ByteKernels*> table{nullptr, nullptr, nullptr, &avx512v};
-  return table[static_cast<int>(simd::level())];
+  return simd::level() == simd::Level::avx512v ? &avx512v : nullptr;
 #else
   return nullptr;
 #endif

@@ -1,12 +1,11 @@
 #include "flat/bytes.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+#if CBIR_X86
 
 #include <cstring>
 
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx2,fma")
+CBIR_AVX512V_BEGIN
 
 namespace cbir {
 namespace {
@@ -19,14 +18,12 @@ inline __attribute__((always_inline)) void multiply_add(__m512i& acc, __m512i u,
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
 }
 
-inline __mmask16 lanes(int64_t left) { return left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1); }
-
 }  // namespace
 
 void byte_code_avx512v(const float* x, int64_t d, int at, uint8_t* codes, ByteRow* row) {
   __m512 low = _mm512_set1_ps(x[0]), high = low, total = _mm512_setzero_ps();
   for (int64_t t = 0; t < d; t += 16) {
-    const __mmask16 m = lanes(d - t);
+    const __mmask16 m = simd::first_lanes(d - t);
     const __m512 v = _mm512_maskz_loadu_ps(m, x + t);
     low = _mm512_mask_min_ps(low, m, low, v);
     high = _mm512_mask_max_ps(high, m, high, v);
@@ -41,7 +38,7 @@ void byte_code_avx512v(const float* x, int64_t d, int at, uint8_t* codes, ByteRo
   const __m512i top = _mm512_set1_epi32(127), bottom = _mm512_set1_epi32(-127), flip = _mm512_set1_epi32(128);
   __m512 rest = _mm512_setzero_ps(), centred = _mm512_setzero_ps();
   for (int64_t t = 0; t < d; t += 16) {
-    const __mmask16 m = lanes(d - t);
+    const __mmask16 m = simd::first_lanes(d - t);
     const __m512 v = _mm512_maskz_loadu_ps(m, x + t);
     __m512i c = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_sub_ps(v, middles), inverses));
     c = _mm512_max_epi32(_mm512_min_epi32(c, top), bottom);

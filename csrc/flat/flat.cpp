@@ -161,7 +161,7 @@ std::vector<std::vector<std::pair<float, int64_t>>> flat_range(const FlatRows& r
 
 void flat_score(Matrix<const float> xb, Matrix<const float> xq, FlatMetric metric, Matrix<const int64_t> positions,
                 int n_threads, float* keys) {
-  const ScoreKernels& score = *simd::pick(kScore);
+  const DistanceKernels& score = *simd::pick(kDistances);
   const int64_t m = positions.cols, pairs = checked_mul(xq.rows, m), d = xb.cols;
   std::vector<float> lengths2(static_cast<size_t>(xq.rows));
   score.inner_products(xq.data, xq.rows, d, xq.data, d, lengths2.data());

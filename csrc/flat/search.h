@@ -82,7 +82,7 @@ struct Search {
   FlatMetric metric;
   int n_threads;
   FlatHeaps& heaps;
-  const ScoreKernels& score;
+  const DistanceKernels& score;
   std::vector<float> lengths2;  // (xq.rows,): |q|^2
 
   Search(const FlatRows& rows, Matrix<const float> xq_, FlatMetric metric_, int threads, FlatHeaps& heaps_)
@@ -93,7 +93,7 @@ struct Search {
         metric(metric_),
         n_threads(threads),
         heaps(heaps_),
-        score(*simd::pick(kScore)),
+        score(*simd::pick(kDistances)),
         lengths2(static_cast<size_t>(xq_.rows)) {
     score.inner_products(xq.data, xq.rows, xq.cols, xq.data, xq.cols, lengths2.data());
   }

@@ -1,16 +1,11 @@
 // The 8-bit filter with VNNI: 6 points by 64 words, 4 dimensions an instruction. See filter.h.
 #include "kmeans/filter.h"
 #include "kmeans/kernels.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__)
+#if CBIR_X86
 
-// GCC 12 warns of its own header (PR105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma")
+CBIR_AVX512V_BEGIN
 
 #include "kmeans/across.h"
 
@@ -163,13 +158,13 @@ inline __m512 products(const float* x, const float* c, int64_t d) {
     s1 = _mm512_fmadd_ps(_mm512_loadu_ps(x + t + 16), _mm512_loadu_ps(c + t + 16), s1);
   }
   for (; t < d; t += 16) {
-    const __mmask16 in = lanes(d - t);
+    const __mmask16 in = simd::first_lanes(d - t);
     s0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(in, x + t), _mm512_maskz_loadu_ps(in, c + t), s0);
   }
   return _mm512_add_ps(s0, s1);
 }
 
-void pair_scores(const float* x, Matrix<const float> centroids, const float* bias, const Pair* pairs, int64_t n,
+void pair_scores(Matrix<const float> x, Matrix<const float> centroids, const float* bias, const Pair* pairs, int64_t n,
                  float* scores) {
   const int64_t d = centroids.cols;
   for (int64_t i = 0; i < n; i += 8) {
@@ -178,7 +173,7 @@ void pair_scores(const float* x, Matrix<const float> centroids, const float* bia
     alignas(32) float norms[8];
     for (int64_t r = 0; r < 8; ++r) {
       const Pair pair = pairs[i + (r < rows ? r : 0)];
-      part[r] = halved(_mm512_castps_si512(products(x + pair.point * d, centroids.row(pair.word), d)), Sum());
+      part[r] = halved(_mm512_castps_si512(products(x.row(pair.point), centroids.row(pair.word), d)), Sum());
       norms[r] = bias[pair.word];
     }
     const __m256 found = _mm256_add_ps(_mm256_castsi256_ps(across(part, Sum())), _mm256_load_ps(norms));
@@ -186,11 +181,9 @@ void pair_scores(const float* x, Matrix<const float> centroids, const float* bia
   }
 }
 
-constexpr FilterKernels kKernels{quantise_avx512v, scan, pair_scores};
-
 }  // namespace
 
-const FilterKernels* filter_avx512v() { return &kKernels; }
+const FilterKernels kFilterAvx512v{quantise_avx512v, scan, pair_scores};
 
 }  // namespace cbir::kmeans
 
