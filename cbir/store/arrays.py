@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import math
+import operator
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -202,9 +203,16 @@ def _read_header(
     file: io.BufferedReader, path: Path, entry: dict[str, Any]
 ) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """Give dtype, shape and where the values begin; all of it as the manifest and the file say."""
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise FormatError(f"{path}: not the version of .npy that cbir writes")
-    shape, columns_first, dtype = np.lib.format.read_array_header_1_0(file)
+    promised = _promised(entry)
+    if promised is not None and file.read(len(promised[2])) == promised[2]:
+        # As nearly always. NumPy's parser is Python's own, which in CPython 3.11 fails now and then
+        # when several threads use it at once.
+        dtype, shape, columns_first = promised[0], promised[1], False
+    else:
+        file.seek(0)
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise FormatError(f"{path}: not the version of .npy that cbir writes")
+        shape, columns_first, dtype = np.lib.format.read_array_header_1_0(file)
     for key, value in {"dtype": dtype.str, "shape": list(shape)}.items():
         if value != entry.get(key):
             raise FormatError(f"{path}: {key} is {value}, {MANIFEST} says {entry.get(key)}")
@@ -214,6 +222,25 @@ def _read_header(
     if size != start + math.prod(shape) * dtype.itemsize:
         raise FormatError(f"{path}: {size} bytes are not those of {shape} {dtype}: cut or altered")
     return dtype, shape, start
+
+
+def _promised(entry: dict[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...], bytes] | None:
+    """Give dtype, shape and header that a file must have by its manifest; None if it can't be."""
+    try:
+        dtype = np.dtype(str(entry.get("dtype")))
+        shape = tuple(operator.index(n) for n in entry.get("shape", ()))
+    except TypeError:
+        return None
+    if dtype.str != entry.get("dtype") or dtype.kind not in _KINDS or min(shape, default=0) < 0:
+        return None
+    return dtype, shape, _header(dtype, shape)
+
+
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    header = io.BytesIO()
+    described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, described)
+    return header.getvalue()
 
 
 def _check_sum(file: io.BufferedReader, path: Path, entry: dict[str, Any]) -> None:
@@ -254,10 +281,7 @@ def _dtype_and_shape(parts: Sequence[Array]) -> tuple[np.dtype[Any], tuple[int, 
 def _npy(parts: Sequence[Array], digest: hashlib._Hash) -> Iterator[bytes | memoryview]:
     """Give header and body of a .npy file, little-endian and C-ordered, and hash them."""
     dtype, shape = _dtype_and_shape(parts)
-    header = io.BytesIO()
-    described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, described)
-    chunks: list[bytes | memoryview] = [header.getvalue()]
+    chunks: list[bytes | memoryview] = [_header(dtype, shape)]
     for part in parts:
         plain = np.array(part, dtype=dtype, order="C", copy=None)
         if plain.size:

@@ -33,18 +33,24 @@ class Candidates {
   // A row whose key is above this by more than its error can't enter. It only falls, so an old value is safe.
   float limit() const { return limit_.load(std::memory_order_relaxed); }
 
+  // What a running score may be at most, if it is known to within `error`, for the row to enter.
+  float bound(double error) const { return up(limit() + error); }
+
   // Adds the rows first + at[i] that may answer, with running scores key[at[i]] known to within `error`.
   void offer(const float* key, const uint16_t* at, int64_t n, double error, int64_t first, const uint8_t* mask) {
     std::lock_guard<std::mutex> lock(mutex_);
+    float highest = bound(error);
     for (int64_t i = 0; i < n; ++i) {
+      const float k = key[at[i]];
       const int64_t row = first + at[i];
-      if (mask == nullptr || mask[row]) add(key[at[i]], error, row);
+      if (k > highest || (mask != nullptr && !mask[row])) continue;
+      if (add({down(k - error), up(k + error), row})) highest = bound(error);
     }
   }
 
   void offer(float key, int64_t row) {
     std::lock_guard<std::mutex> lock(mutex_);
-    add(key, 0, row);
+    if (key <= limit()) add({key, key, row});
   }
 
   // All that may belong to the answer, in no order.
@@ -54,13 +60,13 @@ class Candidates {
   }
 
  private:
-  void add(double key, double error, int64_t row) {
-    const Candidate candidate{down(key - error), up(key + error), row};
-    if (!(candidate.lower <= limit())) return;
+  // Gives whether the limit may have fallen.
+  bool add(const Candidate& candidate) {
     kept_.push_back(candidate);
-    if (kept_.size() < room_) return;
+    if (kept_.size() < room_) return false;
     cut();
     room_ = std::max(room_, 2 * kept_.size());  // many within the error: don't sort them through again and again
+    return true;
   }
 
   void cut() {
