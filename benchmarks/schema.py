@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from cbir import _config, _core
+from cbir import _core, installation
 
 SCHEMA = 1
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +52,7 @@ class SchemaError(ValueError):
 
 def environment() -> dict[str, Any]:
     """Facts of this machine and this checkout, as plain values ready for JSON."""
-    facts = _config.config()
+    facts = installation.config()
     versions = {"python": platform.python_version(), "cbir": facts["cbir"]}
     for name in DISTRIBUTIONS:
         try:

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks import _commands, schema
 from benchmarks._photos import data_folder
-from cbir.collection import Collection
+from cbir import Collection
 
 SETTINGS = ["vocabulary.n_words=10000"]
 TARGET = 90

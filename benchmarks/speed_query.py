@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import _commands, schema
 from benchmarks._photos import data_folder
-from cbir.collection import Collection
+from cbir import Collection
 
 N_QUERIES = 200
 
@@ -45,7 +45,7 @@ def main() -> None:
     print(schema.table(rows, ["name", "p50_ms", "p95_ms", "repeats"]))
     config = {
         "data": "ukbench1000",
-        "recipe": collection.recipe.model_dump(mode="json"),
+        "recipe": collection.recipe.to_dict(),
         "k": 4,
         "n_queries": len(queries),
         "target_p50_ms": 60,
@@ -64,11 +64,11 @@ def measure(collection: Collection, queries: list[Path]) -> dict[str, np.ndarray
         marks = [clock()]
         collection.search(query, 4, n_threads=1)
         marks.append(clock())
-        image = pipeline.decode(query)
+        picture = pipeline.decode(query)
         marks.append(clock())
-        features = pipeline.features(image)
+        described = pipeline.features_of(picture)
         marks.append(clock())
-        pipeline.vectors([features])
+        pipeline.query([described])
         marks.append(clock())
         whole, *steps = np.diff(marks)
         for name, value in zip(names, (whole, *steps, whole - sum(steps)), strict=True):

@@ -15,7 +15,10 @@ from typing import Any
 
 from benchmarks.schema import RESULTS, ROOT
 
-PAGES = {"README.md": ["ukbench"], "benchmarks/README.md": ["speed", "environment"]}
+PAGES = {
+    "README.md": ["ukbench", "collection"],
+    "benchmarks/README.md": ["speed", "environment", "costs"],
+}
 
 
 def result(name: str) -> dict[str, Any]:
@@ -39,7 +42,13 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def ukbench() -> str:
     """Ranking quality of the named recipes."""
-    names = {"bow": "`bow`, 20,000 words", "vlad": "`vlad`, 64 words", "colour": "`colour`"}
+    names = {
+        "bow": "`bow`, 20,000 words",
+        "vlad": "`vlad`, 64 words",
+        "vlad-128": "`vlad-128`, 128 numbers",
+        "colour": "`colour`",
+        "bow-colour": "`bow-colour`, both",
+    }
     rows = [
         [
             names[r["recipe"]],
@@ -121,6 +130,45 @@ def speed() -> str:
     return markdown(["what", "beside", "asked", "1 thread", "2 threads"], rows)
 
 
+def collection() -> str:
+    """What a collection costs at each of its sizes."""
+    rows = result("speed_collection")["rows"]
+    sizes = sorted({r["images"] for r in rows if r["name"] == "open"})
+    names = {
+        "open": "open",
+        "search command": "`cbir search`, from its start to its end",
+        "search": "the same inside Python",
+        "add": "add a picture",
+        "remove 1,000": "remove 1,000",
+    }
+    found = {(r["name"], r["images"]): 1e3 * r["median_s"] for r in rows}
+    body = [[text, *(f"{found[name, n]:.0f} ms" for n in sizes)] for name, text in names.items()]
+    return markdown(["", *(f"{n:,} images" for n in sizes)], body)
+
+
+def costs() -> str:
+    """What was asked of a collection of 1,000,000 images beside what was measured."""
+    rows = {(r["name"], r["images"]): r for r in result("speed_collection")["rows"]}
+    body = []
+    for (name, images), r in rows.items():
+        if "asked_s" not in r:
+            continue
+        more = f", worst {r['worst_s']:.2f} s" if name == "add" else ""
+        if "more_mib" in r:
+            more = f", {r['more_mib']:.0f} MiB beyond the imports' {r['peak_mib']:.0f}"
+        asked, took = f"{1e3 * r['asked_s']:.0f} ms", f"{1e3 * r['median_s']:.0f} ms{more}"
+        body.append([f"{name}, {images:,} images", asked, took])
+    mapped = next(r for (name, _), r in rows.items() if name == "search in a mapped index")
+    body.append(
+        [
+            f"memory of a search in a mapped index of {mapped['index_mib']:.0f} MiB",
+            "pages + 200 MiB",
+            f"{mapped['own_mib']:.0f} MiB beside the pages",
+        ]
+    )
+    return markdown(["what", "asked at most", "measured"], body)
+
+
 def environment() -> str:
     """Where the figures of `speed` were taken."""
     facts = [result(f"speed_{name}")["environment"] for name in ("kmeans", "flat", "query")]
@@ -142,10 +190,17 @@ def page(name: str) -> str:
     """What the page should say."""
     text = (ROOT / name).read_text(encoding="utf-8")
     for table in PAGES[name]:
-        text = fill(
-            text, table, {"ukbench": ukbench, "speed": speed, "environment": environment}[table]()
-        )
+        text = fill(text, table, TABLES[table]())
     return text
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "ukbench": ukbench,
+    "collection": collection,
+    "speed": speed,
+    "costs": costs,
+    "environment": environment,
+}
 
 
 def main() -> None:

@@ -1,0 +1,250 @@
+"""What a collection costs as it grows: opening it, asking it, and changing one picture of it.
+
+    python -m benchmarks.speed_collection            # 10,000, 100,000 and 1,000,000 images
+
+A few small pictures are indexed by `colour` with 64 bins (a row of 64 numbers, `flat`), and the
+collection is then filled up to n images with seeded rows and catalogue entries, as n pictures would
+have left them: one segment, no files of pictures. What is measured is real from there on: commands
+in processes of their own, pictures that are decoded and described. The folder of `update` holds
+100,000 files of a few bytes that the catalogue knows by size and time, so none is opened.
+
+Writes `results/speed_collection.json` and its curves, `results/speed_collection.svg`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks import _commands, schema
+from cbir import Collection, Recipe
+from cbir.collection import indexing
+from cbir.store import ImageRow, Layout, Publication
+
+SIZES = (10_000, 100_000, 1_000_000)
+RECIPE = ["feature.bins=[4, 4, 4]"]
+SEED = 0
+REAL = 16  # pictures that are really there
+LIMITS = {"open": 0.050, "search command": 1.0, "search": 0.040, "add": 0.3, "remove 1,000": 0.5}
+OPEN = """
+import json, sys, time
+from cbir import Collection
+def most():  # not getrusage, which knows the process that this one was forked from
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(status["VmHWM"].split()[0]) / 1024
+before = most()
+start = time.perf_counter()
+Collection.open(sys.argv[1])
+took = time.perf_counter() - start
+print(json.dumps({"s": took, "peak_mib": most(), "more_mib": most() - before}))
+"""
+
+
+def pictures(folder: Path, n: int, *, seed: int) -> list[Path]:
+    """Small pictures of random blocks."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    paths = [folder / f"{i:05d}.png" for i in range(n)]
+    for path in paths:
+        blocks = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        Image.fromarray(blocks).resize((160, 120), Image.Resampling.NEAREST).save(path)
+    return paths
+
+
+def fill(folder: Path, n: int) -> None:
+    """Fill a collection up to `n` images with rows that pictures could have left."""
+    opened = Collection.open(folder)
+    layout = Layout(folder)
+    before = opened.database.catalogue.generation
+    first = before.next_id
+    ids = np.arange(first, n, dtype=np.int64)
+    rng = np.random.default_rng(SEED)
+    rows = rng.dirichlet(np.full(64, 0.2), len(ids)).astype(np.float32) ** 0.5
+    index = opened.pipeline.channels["main"].new_index()
+    index.add(rows, ids=ids)
+    segment = indexing.write_segment(layout, "main", before.next_segment, index)
+
+    def catalogue_rows() -> Iterator[ImageRow]:
+        for i in ids.tolist():
+            name, content = f"{i // 1000:04d}/{i:07d}.jpg", i.to_bytes(32, "little")
+            yield ImageRow(i, name, content, 50_000, i, 160, 120, "ok", None, False, 1, 0)
+
+    with Publication(layout.catalogue) as p:
+        p.add(list(catalogue_rows()), {i: f"thing {i // 4}" for i in ids.tolist()})
+        p.add_segment(segment)
+        p.next_id, p.next_segment = n, before.next_segment + 1
+
+
+def opening(folder: Path) -> dict[str, float]:
+    """Open in a new process, and how much memory that took beyond the imports."""
+    line = [sys.executable, "-c", OPEN, str(folder)]
+    done = subprocess.run(line, cwd=_commands.ROOT, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def seconds(call: Any, repeats: int) -> list[float]:
+    """Seconds of each call."""
+    took = []
+    for i in range(repeats):
+        start = time.perf_counter()
+        call(i)
+        took.append(time.perf_counter() - start)
+    return took
+
+
+def measure(n: int, work: Path, repeats: int, adds: int) -> list[dict[str, Any]]:
+    """All rows of one size."""
+    folder, images = work / f"{n}.cbir", work / f"{n}"
+    queries = pictures(images, REAL, seed=SEED)
+    Collection.build(images, folder, Recipe.load("colour", RECIPE))
+    fill(folder, n)
+    opened = [opening(folder) for _ in range(repeats + 1)][1:]
+    asked = ["search", [str(folder), str(queries[0]), "-k", "12"]]
+    command = seconds(lambda i: _commands.run(*asked), repeats + 1)[1:]
+    collection = Collection.open(folder)
+    collection.search(queries[0], 12)
+    inside = seconds(lambda i: collection.search(queries[i % REAL], 12), 5 * repeats)
+    more = pictures(work / f"{n}-more", adds + 1, seed=1)
+    collection.add(more[0])
+    added = seconds(lambda i: collection.add(more[1 + i]), adds)
+    ids = np.arange(n // 2, n // 2 + 1000, dtype=np.int64)
+    removed = seconds(lambda i: collection.remove(ids - 1000 * i), min(repeats, n // 4000))
+    reopened = [opening(folder) for _ in range(repeats)]
+    names = ["open", "search command", "search", "add", "remove 1,000", "open after the changes"]
+    timed = [
+        [one["s"] for one in opened], command, inside, added, removed,
+        [one["s"] for one in reopened],
+    ]  # fmt: skip
+    rows = [
+        schema.timing_row(name, np.array(took), threads=2, images=n, worst_s=float(max(took)))
+        for name, took in zip(names, timed, strict=True)
+    ]
+    for row, runs in ((rows[0], opened), (rows[-1], reopened)):
+        for key in ("peak_mib", "more_mib"):
+            row[key] = float(np.median([one[key] for one in runs]))
+    for row in rows:
+        if n == max(SIZES) and row["name"] in LIMITS:
+            row["asked_s"] = LIMITS[row["name"]]
+    shutil.rmtree(folder)
+    return rows
+
+
+def unchanged(n: int, work: Path, repeats: int) -> dict[str, Any]:
+    """`update` of a folder of `n` files of which none has changed."""
+    folder, images = work / "unchanged.cbir", work / "unchanged"
+    pictures(images, REAL, seed=SEED)
+    Collection.build(images, folder, Recipe.load("colour", RECIPE))
+    collection = Collection.open(folder)
+    first = collection.database.catalogue.generation.next_id
+    rows = []
+    for i in range(first, n):
+        path = images / f"{i // 1000:04d}" / f"{i:07d}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"%d" % i)
+        stat, name = path.stat(), path.relative_to(images).as_posix()
+        content = i.to_bytes(32, "little")
+        size, mtime = stat.st_size, stat.st_mtime_ns
+        rows.append(ImageRow(i, name, content, size, mtime, 1, 1, "ok", None, False, 1, 0))
+    with Publication(folder / "catalogue.sqlite") as p:
+        p.add(rows, {})
+        p.next_id = n
+    collection.refresh()
+    took = seconds(lambda i: collection.update(), repeats + 1)[1:]
+    row = schema.timing_row("update, nothing changed", np.array(took), threads=2, images=n)
+    return {**row, "asked_s": 2.0}
+
+
+def mapped(work: Path, megabytes: int = 1000) -> dict[str, Any]:
+    """Memory of a search by its stored row in a mapped index that is larger than that."""
+    folder, images = work / "mapped.cbir", work / "mapped"
+    pictures(images, REAL, seed=SEED)
+    Collection.build(images, folder, Recipe.load("colour", RECIPE))
+    n = megabytes * 1_000_000 // 256
+    fill(folder, n)
+    code = (
+        "import json, resource, sys, time\nfrom cbir import Collection\n"
+        "c = Collection.open(sys.argv[1])\nstart = time.perf_counter()\nc.search_ids([3], 12)\n"
+        "took = time.perf_counter() - start\n"
+        "status = dict(l.split(':', 1) for l in open('/proc/self/status'))\n"
+        "kib = {k: int(status[k].split()[0]) for k in ('VmHWM', 'RssAnon', 'RssFile')}\n"
+        "print(json.dumps({'s': took, **kib}))"
+    )
+    line = [sys.executable, "-c", code, str(folder)]
+    runs = []
+    for _ in range(3):
+        done = subprocess.run(line, cwd=_commands.ROOT, capture_output=True, text=True, check=True)
+        runs.append(json.loads(done.stdout))
+    row = schema.timing_row(
+        "search in a mapped index", np.array([r["s"] for r in runs]), threads=2, images=n
+    )
+    shutil.rmtree(folder)
+    memory = {
+        "index_mib": n * 264 / 2**20,
+        "peak_mib": runs[-1]["VmHWM"] / 1024,
+        "own_mib": runs[-1]["RssAnon"] / 1024,
+    }
+    return {**row, **memory}
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Curves of seconds over images, both logarithmic."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "cbir"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    names = dict.fromkeys(row["name"] for row in rows if row["images"] in SIZES)
+    for name in names:
+        points = [(r["images"], r["median_s"]) for r in rows if r["name"] == name]
+        if len(points) == len(SIZES):
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+    axes.set(xscale="log", yscale="log", xlabel="images in the collection", ylabel="seconds")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--adds", type=int, default=1000, help="single additions to the largest")
+    parser.add_argument("--unchanged", type=int, default=100_000, help="files of the update")
+    parser.add_argument("--folder", type=Path, help="where the collections are made")
+    parser.add_argument("--dry", action="store_true", help="write no results")
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as made:
+        work = Path(made)
+        for n in arguments.sizes:
+            adds = arguments.adds if n == max(arguments.sizes) else min(arguments.adds, 50)
+            rows += measure(n, work, arguments.repeats, adds)
+        rows.append(unchanged(arguments.unchanged, work, min(arguments.repeats, 5)))
+        rows.append(mapped(work))
+    columns = ["name", "images", "median_s", "iqr_s", "worst_s", "asked_s", "peak_mib", "more_mib"]
+    print(schema.table(rows, columns))
+    if not arguments.dry:
+        config = {"recipe": "colour", "set": RECIPE, "seed": SEED, "adds": arguments.adds}
+        schema.write("speed_collection", rows, config)
+        plot(rows, schema.RESULTS / "speed_collection.svg")
+
+
+if __name__ == "__main__":
+    main()
