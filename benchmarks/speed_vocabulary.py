@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks import schema
 from benchmarks._photos import ukbench_bags
-from cbir._builder import peak_memory
+from cbir.collection.report import peak_memory
 from cbir.vocabulary import KMeans
 
 N_ITER = 3
