@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cbir.recipe import Recipe
     from cbir.types import Bags, LocalFeatures, RangeResult, SearchResult, SparseVectors, Vectors
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Bags": "types",
