@@ -12,13 +12,7 @@
 namespace cbir {
 namespace {
 
-constexpr simd::Table<FlatTileFn> kTiles{flat_tile_generic,
-#if defined(__x86_64__)
-                                         flat_tile_avx2, flat_tile_avx512, nullptr
-#else
-                                         nullptr, nullptr, nullptr
-#endif
-};
+constexpr simd::Table<FlatTileFn> kTiles{flat_tile_generic, CBIR_X86_ROWS(flat_tile_avx2, flat_tile_avx512, nullptr)};
 
 // Below this many queries reading xb costs more than the arithmetic, so every row is scored directly.
 constexpr int64_t kFewQueries = 6;

@@ -57,16 +57,18 @@ struct QuerySide {
   }
 };
 
-// Of a row with squared length `squared_length`.
+// Of a row with squared length `squared_length`. An offset is never -infinity: that is the limit of a place without a
+// query, which no row may pass, not even one of an altered file.
 inline void row_side(FlatMetric metric, float squared_length, int64_t d, float* offset, float* scale) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
   const double e = rounding(d), length2 = squared_length;
   *scale = 1;
   if (metric == FlatMetric::l2) {
     *offset = static_cast<float>(length2 * (1 - 8 * e));
   } else if (metric == FlatMetric::ip) {
-    *offset = static_cast<float>(-8 * e * std::sqrt(std::max<double>(length2, kTinySquare)));
+    *offset = static_cast<float>(std::max(-8 * e * std::sqrt(std::max<double>(length2, kTinySquare)), -kLargest));
   } else if (squared_length < kTinySquare) {
-    *offset = -std::numeric_limits<float>::max();  // not -infinity, which is the limit of a place without a query
+    *offset = static_cast<float>(-kLargest);
     *scale = 0;
   } else {
     *offset = static_cast<float>(-8 * e);

@@ -1,10 +1,9 @@
 #include "flat/tile.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+#if CBIR_X86
 
-CBIR_TARGET_BEGIN("avx2,fma")
+CBIR_AVX2_BEGIN
 
 namespace cbir {
 namespace {

@@ -1,10 +1,9 @@
 #include "flat/tile.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+#if CBIR_X86
 
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+CBIR_AVX512_BEGIN
 
 namespace cbir {
 

@@ -10,6 +10,7 @@ from cbir.errors import FormatError, ParameterError
 from cbir.indexes import InvertedFile, load
 from cbir.reference import inverted_file as twin
 from cbir.types import SparseVectors
+from tests.indexes.cases import lie
 
 METRICS = InvertedFile.METRICS
 
@@ -191,8 +192,6 @@ def test_a_row_may_begin_below_the_last_one_ended_and_rows_may_be_empty():
     ],
 )
 def test_lying_rows_in_a_file_are_refused(tmp_path, name, change):
-    from tests.indexes.test_contract import lie
-
     index_of(bags(20, 30), "cosine").save(tmp_path / "index")
     lie(tmp_path / "index", name, change)
     with pytest.raises(FormatError, match=rf"{name}\.npy"):
