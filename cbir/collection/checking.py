@@ -30,9 +30,9 @@ from cbir.store import (
     PartRow,
     SegmentRow,
     check_arrays,
+    check_manifests,
     check_marker,
     folder_bytes,
-    folder_digest,
     live_seal,
 )
 from cbir.store.arrays import MANIFEST
@@ -143,7 +143,7 @@ class Checker:
     def _channels(self, catalogue: Catalogue, recipe: Recipe) -> None:
         for name in recipe.channels:
             folder = self.layout.model(name)
-            self._arrays(folder, catalogue.facts.get(f"model.{name}", ""))
+            self._arrays(folder, catalogue.facts[f"model.{name}"])
             channel = self._tried(partial(Channel.load, folder, recipe, name))
             if channel is None:
                 continue
@@ -169,8 +169,7 @@ class Checker:
 
     def _arrays(self, folder: Path, expected: str) -> None:
         def look() -> None:
-            if folder_digest(folder) != expected:
-                raise FormatError(f"{folder}: not what the catalogue names: altered")
+            check_manifests(folder, expected)
             for manifest in sorted(folder.rglob(MANIFEST)):
                 check_arrays(manifest.parent)
 

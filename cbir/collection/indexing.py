@@ -27,7 +27,7 @@ from cbir.store import (
     PartRow,
     SegmentRow,
     atomic_folder,
-    folder_digest,
+    manifests,
 )
 
 RATIO = 4  # a segment is kept apart from a later one that is a quarter of its size or less
@@ -183,6 +183,6 @@ def write_segment(layout: Layout, channel: str, number: int, index: Index) -> Se
         first_id=int(ids[0]),
         last_id=int(ids[-1]),
         rows=len(ids),
-        manifest=folder_digest(folder),
+        manifest=manifests(folder),
         born=0,  # the publication's
     )

@@ -24,8 +24,8 @@ from cbir.store import (
     Catalogue,
     Layout,
     SegmentRow,
+    check_manifests,
     check_marker,
-    folder_digest,
     live_seal,
     read_features,
 )
@@ -149,11 +149,9 @@ def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
         recipe, pipeline, mapped = before.recipe, before.pipeline, before.mapped
     else:
         recipe, mapped = read_recipe(layout, catalogue), {}
-        pipeline = Pipeline.load(layout.models, recipe)  # names the file that is wrong
         for name in recipe.channels:
-            folder = layout.model(name)
-            if folder_digest(folder) != catalogue.facts.get(f"model.{name}"):
-                raise FormatError(f"{folder}: not the model that the catalogue names: altered")
+            check_manifests(layout.model(name), catalogue.facts[f"model.{name}"])
+        pipeline = Pipeline.load(layout.models, recipe)
     now: dict[SegmentRow, Index] = {}
     segments: dict[str, Segments] = {}
     for name, channel in pipeline.channels.items():
@@ -181,9 +179,8 @@ def _union(empty: Index, indexes: Sequence[Index], removed: Sequence[Any]) -> Se
 
 def _mapped(layout: Layout, empty: Index, row: SegmentRow) -> Index:
     folder = layout.segment(row.channel, row.number)
+    check_manifests(folder, row.manifest)
     index = empty.load_rows(folder, mmap=True)
-    if folder_digest(folder) != row.manifest:
-        raise FormatError(f"{folder / 'manifest.json'}: not the one that the catalogue names")
     if index.ntotal != row.rows:
         raise FormatError(f"{folder}: holds {index.ntotal} rows, the catalogue says {row.rows}")
     return index

@@ -43,7 +43,7 @@ from cbir.store import (
     atomic_write,
     create_catalogue,
     folder_bytes,
-    folder_digest,
+    manifests,
     note_times,
 )
 from cbir.store.atomic import remove_tree
@@ -183,7 +183,7 @@ class Writer:
         with self.stage("publish"), Publication(self.layout.catalogue) as p:
             if not self.finished:
                 for name in self.recipe.channels:
-                    facts[f"model.{name}"] = folder_digest(self.layout.model(name))
+                    facts[f"model.{name}"] = manifests(self.layout.model(name))
             p.kill(dying)
             p.relabel(relabelled)
             p.add(rows, {i: label for i, label in labels.items() if label is not None})

@@ -26,7 +26,7 @@ from cbir.store.catalogue import (
     live_seal,
 )
 from cbir.store.comparison import Comparison, Differs
-from cbir.store.layout import Layout, folder_bytes, folder_digest
+from cbir.store.layout import Layout, check_manifests, folder_bytes, manifests
 from cbir.store.lock import WriterLock
 from cbir.store.marker import check_marker, claim
 from cbir.store.parts import FeaturePart, Stored, read_features, read_hashes
@@ -48,13 +48,14 @@ __all__ = [
     "atomic_folder",
     "atomic_write",
     "check_arrays",
+    "check_manifests",
     "check_marker",
     "claim",
     "create_catalogue",
     "folder_bytes",
-    "folder_digest",
     "live_seal",
     "load_arrays",
+    "manifests",
     "note_times",
     "read_features",
     "read_hashes",

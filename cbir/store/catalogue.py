@@ -107,8 +107,8 @@ class ImageRow(NamedTuple):
 class SegmentRow(NamedTuple):
     """A folder of index rows: ids `first_id` to `last_id`, `rows` of them when it was written.
 
-    `manifest` is the SHA-256 of its manifest, `born` the generation that it came with: images that
-    died later than that are in it and masked.
+    `manifest` is what `cbir.store.manifests` says of it, `born` the generation that it came with:
+    images that died later than that are in it and masked.
     """
 
     channel: str

@@ -16,6 +16,7 @@ put there stays.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Container, Iterator
@@ -145,21 +146,37 @@ def folder_bytes(folder: Path) -> int:
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over all manifests below a folder, which stand for every byte beside them.
+def manifests(folder: Path) -> str:
+    """Name and SHA-256 of every manifest below a folder, as JSON: they stand for all bytes there.
 
     Raises
     ------
-    FormatError if there is none.
+    FormatError if there is none, or one can't be read.
     """
-    digest = hashlib.sha256()
     paths = sorted(folder.rglob(MANIFEST)) if folder.is_dir() else []
     if not paths:
         raise FormatError(f"{folder / MANIFEST}: cannot be read (no such file)")
+    found = {}
     for path in paths:
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         try:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            data = path.read_bytes()
         except OSError as error:
             raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return digest.hexdigest()
+        found[path.relative_to(folder).as_posix()] = hashlib.sha256(data).hexdigest()
+    return json.dumps(found, sort_keys=True)
+
+
+def check_manifests(folder: Path, expected: str) -> None:
+    """Compare the manifests below a folder with what `manifests` said when they were written.
+
+    Raises
+    ------
+    FormatError naming the first that is missing or another one.
+    """
+    wanted: dict[str, str] = json.loads(expected)
+    found: dict[str, str] = json.loads(manifests(folder))
+    for name in sorted({*wanted, *found}):
+        if name not in found:
+            raise FormatError(f"{folder / name}: cannot be read (no such file)")
+        if found[name] != wanted.get(name):
+            raise FormatError(f"{folder / name}: not the one that the catalogue names: altered")
