@@ -8,7 +8,7 @@
 
 CBIR_AVX512V_BEGIN
 
-namespace cbir {
+namespace cbir::flat {
 namespace {
 
 static_assert(kByteRows == bytes::kPanel && kByteQueries == bytes::kRows);
@@ -80,6 +80,6 @@ void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat
 CBIR_TARGET_END
 #endif
