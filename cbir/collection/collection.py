@@ -29,7 +29,7 @@ from cbir._checks import as_ids, check_k, threads
 from cbir.collection import changing
 from cbir.collection.checking import Checker, CheckReport
 from cbir.collection.compacting import compact
-from cbir.collection.opening import Live, open_live
+from cbir.collection.opening import Live, made, open_live
 from cbir.collection.report import BuildReport
 from cbir.collection.scanning import Progress
 from cbir.collection.writing import Writer
@@ -407,19 +407,25 @@ class Collection:
         return report
 
     def _writing(self, n_threads: int, strict: bool, progress: Progress | None) -> changing.Writing:
+        live = self._live
         check_marker(self.path)
-        lock = WriterLock(self._live.layout.lock)
-        return changing.Writing(
-            lock,
-            lambda: Writer(
-                self._live.layout,
-                self.recipe,
-                pipeline=self.pipeline,
+
+        def make() -> Writer:
+            writer = Writer(
+                live.layout,
+                live.recipe,
+                pipeline=live.pipeline,
                 n_threads=n_threads,
                 strict=strict,
                 progress=progress,
-            ),
-        )
+            )
+            if made(writer.catalogue) != made(live.catalogue):
+                raise ParameterError(
+                    f"{self.path}: was deleted and built anew since it was opened; open it again"
+                )
+            return writer
+
+        return changing.Writing(WriterLock(live.layout.lock), make)
 
     def _channel(self, name: str | None) -> str:
         names = list(self._live.segments)
