@@ -343,9 +343,9 @@ class Collection:
             **({"index": channels["main"]} if list(channels) == ["main"] else {}),
             **({} if list(channels) == ["main"] else {"channels": channels}),
             "bytes": {
-                "features": folder_bytes(layout.features),
+                "features": live.catalogue.bytes_of("parts"),
                 "model": folder_bytes(layout.models),
-                "index": folder_bytes(layout.indexes),
+                "index": live.catalogue.bytes_of("segments"),
                 "catalogue": folder_bytes(layout.catalogue),
             },
         }
