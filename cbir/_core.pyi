@@ -13,11 +13,11 @@ class KMeansWords:
     """
     def __init__(self, centroids: numpy.typing.NDArray[numpy.float32]) -> None:
         ...
-    def assign(self, x: numpy.typing.NDArray[numpy.float32], n_threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int32]:
+    def assign(self, x: numpy.typing.NDArray[numpy.float32], n_threads: typing.SupportsInt | typing.SupportsIndex, first_column: typing.SupportsInt | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.int32]:
         """
         Nearest word of each row, (n,) int32; ties go to the lower word.
         """
-    def nearest(self, x: numpy.typing.NDArray[numpy.float32], n_assign: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    def nearest(self, x: numpy.typing.NDArray[numpy.float32], n_assign: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, first_column: typing.SupportsInt | typing.SupportsIndex | None = None) -> tuple:
         """
         Nearest words and squared distances, (n, n_assign) int32 and float32.
         """
@@ -85,7 +85,7 @@ def issue_rate() -> float:
     """
     No-ops per ns that one core issues now: about half of its best where another hardware thread shares it.
     """
-def kmeans_lloyd(x: numpy.typing.NDArray[numpy.float32], start: numpy.typing.NDArray[numpy.float32], n_iter: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, on_assignment: collections.abc.Callable | None = None) -> tuple:
+def kmeans_lloyd(x: numpy.typing.NDArray[numpy.float32], start: numpy.typing.NDArray[numpy.float32], n_iter: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, on_assignment: collections.abc.Callable | None = None, first_column: typing.SupportsInt | typing.SupportsIndex | None = None) -> tuple:
     """
     Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.
     """

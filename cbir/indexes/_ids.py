@@ -7,9 +7,8 @@ another order are sorted once, when the first is looked up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +19,7 @@ from cbir.indexes._growing import Growing
 Positions = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The rows that may answer a search: all of them, or those of a mask, or a list of positions.
 
     Attributes
@@ -163,7 +161,7 @@ class Ids:
             those not held (and -1) passed over.
         """
         if allowed is None:
-            return Chosen(self.n_live, self.live_mask)
+            return self._anyone
         given = as_allowed(allowed, who=who)
         if given.dtype != np.bool_:
             at = np.unique(self.positions(given))
@@ -173,6 +171,10 @@ class Ids:
         if self.live_mask is not None:
             mask = mask & self.live_mask
         return Chosen(int(np.count_nonzero(mask)), mask)
+
+    @cached_property
+    def _anyone(self) -> Chosen:
+        return Chosen(self.n_live, self.live_mask)
 
     def _rows_of_mask(self, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
         ids, n = self.all, self.n_rows

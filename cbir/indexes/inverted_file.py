@@ -110,9 +110,9 @@ class InvertedFile(Index):
         rows = SparseVectors.from_dense(np.zeros((0, self.d), np.float32))
         return _Held.of(rows, _core.InvertedFile(self.d, self.metric), 1)
 
-    def _extended(self, rows: SparseVectors, n_threads: int) -> _Held:
+    def _extended(self, kept: SparseVectors, n_threads: int) -> _Held:
         held: _Held = self._data
-        return held.extended(rows, n_threads)
+        return held.extended(kept, n_threads)
 
     def _kept(self, positions: Positions, n_threads: int) -> _Held:
         return _Held.of(self._take(positions), _core.InvertedFile(self.d, self.metric), n_threads)
@@ -121,8 +121,8 @@ class InvertedFile(Index):
         held: _Held = self._data
         begins, ends = held.offsets.view[positions], held.offsets.view[positions + 1]
         counts = ends - begins
-        if len(counts) and not (0 <= begins.min() and ends.max() <= len(held.words.view)
-                                and counts.min() >= 0):  # fmt: skip
+        inside = (begins >= 0) & (counts >= 0) & (ends <= len(held.words.view))
+        if not inside.all():
             raise FormatError("InvertedFile: offsets of rows are not true; the file was altered")
         taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # entry i of row r lies at begins[r] + i
@@ -208,9 +208,9 @@ class InvertedFile(Index):
         return held, len(offsets) - 1
 
 
-# Arrays of a file, in the order in which `_core.InvertedFile.adopted` takes them: the rows; sizes of
-# each block of 8,192 rows and the largest length of a row in it; postings of its words; l1 sums of
-# rows; and its dense words.
+# Arrays of a file, in the order in which `_core.InvertedFile.adopted` takes them: the rows; sizes
+# of each block of 8,192 rows and the largest length of a row in it; postings of its words; l1 sums
+# of rows; and its dense words.
 _DTYPES: dict[str, Any] = {
     "word_ids": np.int32,
     "weights": np.float32,

@@ -124,7 +124,10 @@ class Catalogue:
         found: dict[str, int] = {}
         with self._reading():
             for path in paths:
-                row = self._connection.execute(sql, (path,)).fetchone()
+                try:
+                    row = self._connection.execute(sql, (path,)).fetchone()
+                except UnicodeEncodeError:
+                    continue  # a name that isn't UTF-8 is never in here
                 if row is not None:
                     found[path] = row[0]
         return found

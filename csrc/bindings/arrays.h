@@ -33,6 +33,15 @@ Span<const T> span(const Array<T>& a, const char* name) {
   return {a.data(), a.shape(0)};
 }
 
+// Columns [first, first + n) of `whole`: a sub-vector of each row.
+inline Matrix<const float> columns(Matrix<const float> whole, int64_t first, int64_t n) {
+  if (first < 0 || n > whole.cols || first > whole.cols - n) {
+    throw std::invalid_argument("columns " + std::to_string(first) + " to " + std::to_string(first + n) +
+                                " are not all in x, which has " + std::to_string(whole.cols));
+  }
+  return whole.some_columns(first, n);
+}
+
 // For `out` arguments, the only ones that are written to.
 template <class T>
 Matrix<T> mutable_matrix(Array<T>& a, const char* name) {

@@ -144,8 +144,8 @@ class InvertedFile {
       add_piece(pieces["row_sums"], block->sums, block);
       add_piece(pieces["dense_words"], block->dense_words, block);
       add_piece(pieces["dense_begins"], Span<const uint32_t>{block->begins, block->dense_words.size}, block);
-      add_piece(pieces["dense_masks"],
-                Span<const uint64_t>{block->masks, block->dense_words.size * block->panels()}, block);
+      add_piece(pieces["dense_masks"], Span<const uint64_t>{block->masks, block->dense_words.size * block->panels()},
+                block);
       add_piece(pieces["dense_weights"], block->dense, block);
     }
     pieces["blocks"].append(sizes);
@@ -165,12 +165,12 @@ class InvertedFile {
 
   // Takes rows and postings over as they are, without looking at more than sizes.
   static InvertedFile adopted(int64_t n_words, const std::string& metric, const Array<int32_t>& word_ids,
-                              const Array<float>& weights, const Array<int64_t>& offsets,
-                              const Array<int64_t>& sizes, const Array<double>& largest,
-                              const Array<uint32_t>& list_offsets, const Array<uint16_t>& list_rows,
-                              const Array<float>& list_weights, const Array<float>& row_sums,
-                              const Array<int32_t>& dense_words, const Array<uint32_t>& dense_begins,
-                              const Array<uint64_t>& dense_masks, const Array<float>& dense_weights) {
+                              const Array<float>& weights, const Array<int64_t>& offsets, const Array<int64_t>& sizes,
+                              const Array<double>& largest, const Array<uint32_t>& list_offsets,
+                              const Array<uint16_t>& list_rows, const Array<float>& list_weights,
+                              const Array<float>& row_sums, const Array<int32_t>& dense_words,
+                              const Array<uint32_t>& dense_begins, const Array<uint64_t>& dense_masks,
+                              const Array<float>& dense_weights) {
     require(n_words > 0 && n_words <= 0x7fffffff, "n_words must be 1 to 2**31 - 1");
     const Metric which = metric_of(metric);
     require(offsets.ndim() == 1 && offsets.size() >= 1 && weights.size() == word_ids.size(),
@@ -316,14 +316,13 @@ void bind_inverted_file(py::module_& m) {
            py::arg("q_offsets").noconvert(), py::arg("positions").noconvert(), py::arg("n_threads") = 0,
            "Keys (nq, m) of given rows; positions (1 or nq, m), -1 gives infinity.")
       .def("arrays", &InvertedFile::arrays, "Name -> pieces of the arrays of the postings, sharing their memory.")
-      .def_static("adopted", &InvertedFile::adopted, py::arg("n_words"), py::arg("metric"),
-                  py::arg("word_ids").noconvert(), py::arg("weights").noconvert(), py::arg("offsets").noconvert(),
-                  py::arg("blocks").noconvert(), py::arg("block_largest").noconvert(),
-                  py::arg("list_offsets").noconvert(), py::arg("list_rows").noconvert(),
-                  py::arg("list_weights").noconvert(), py::arg("row_sums").noconvert(),
-                  py::arg("dense_words").noconvert(), py::arg("dense_begins").noconvert(),
-                  py::arg("dense_masks").noconvert(), py::arg("dense_weights").noconvert(),
-                  "Rows and the arrays of their postings as they are, perhaps mapped; only sizes are looked at.");
+      .def_static(
+          "adopted", &InvertedFile::adopted, py::arg("n_words"), py::arg("metric"), py::arg("word_ids").noconvert(),
+          py::arg("weights").noconvert(), py::arg("offsets").noconvert(), py::arg("blocks").noconvert(),
+          py::arg("block_largest").noconvert(), py::arg("list_offsets").noconvert(), py::arg("list_rows").noconvert(),
+          py::arg("list_weights").noconvert(), py::arg("row_sums").noconvert(), py::arg("dense_words").noconvert(),
+          py::arg("dense_begins").noconvert(), py::arg("dense_masks").noconvert(), py::arg("dense_weights").noconvert(),
+          "Rows and the arrays of their postings as they are, perhaps mapped; only sizes are looked at.");
 }
 
 }  // namespace cbir

@@ -16,9 +16,9 @@ namespace cbir {
 namespace {
 
 py::tuple lloyd(const Array<float>& x, const Array<float>& start, int64_t n_iter, int n_threads,
-                const std::optional<py::function>& on_assignment) {
-  const auto points = matrix(x, "x");
+                const std::optional<py::function>& on_assignment, FirstColumn first_column) {
   const auto first = matrix(start, "start");
+  const auto points = first_column ? columns(matrix(x, "x"), *first_column, first.cols) : matrix(x, "x");
   require(first.rows >= 1 && first.cols == points.cols, "start must be (n_words, d) with the d of x");
   require(first.cols >= 1, "x must have at least one column");
   require(points.rows >= first.rows, "x must have at least as many rows as there are words");
@@ -54,14 +54,15 @@ void bind_kmeans(py::module_& m) {
   py::class_<KMeansWords>(m, "KMeansWords", "A vocabulary packed for the assignment kernel.")
       .def(py::init<Array<float>>(), py::arg("centroids").noconvert())
       .def("assign", &KMeansWords::assign, py::arg("x").noconvert(), py::arg("n_threads"),
-           "Nearest word of each row, (n,) int32; ties go to the lower word.")
+           py::arg("first_column") = py::none(), "Nearest word of each row, (n,) int32; ties go to the lower word.")
       .def("nearest", &KMeansWords::nearest, py::arg("x").noconvert(), py::arg("n_assign"), py::arg("n_threads"),
+           py::arg("first_column") = py::none(),
            "Nearest words and squared distances, (n, n_assign) int32 and float32.")
       .def_property_readonly(
           "n_filtered", [](const KMeansWords& words) { return words.words().n_filtered(); },
           "Points that the 8-bit filter has decided so far.");
   m.def("kmeans_lloyd", &lloyd, py::arg("x").noconvert(), py::arg("start").noconvert(), py::arg("n_iter"),
-        py::arg("n_threads"), py::arg("on_assignment") = py::none(),
+        py::arg("n_threads"), py::arg("on_assignment") = py::none(), py::arg("first_column") = py::none(),
         "Centroids (n_words, d) float32, inertia of each assignment, empty words repaired.");
   m.def("kmeans_seed_rows", &seed_rows, py::arg("x").noconvert(), py::arg("n_words"), py::arg("seed"),
         py::arg("n_threads"), "Rows chosen by k-means++.");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "bindings/arrays.h"
@@ -9,13 +10,16 @@
 
 namespace cbir {
 
+// Where in each row of x the sub-vector begins that is meant; none: the whole row is.
+using FirstColumn = std::optional<int64_t>;
+
 // Holds the array that the words were packed from.
 class KMeansWords {
  public:
   explicit KMeansWords(Array<float> centroids) : centroids_(std::move(centroids)), words_(checked(centroids_)) {}
 
-  py::array_t<int32_t> assign(const Array<float>& x, int n_threads) const {
-    const auto points = checked_points(x);
+  py::array_t<int32_t> assign(const Array<float>& x, int n_threads, FirstColumn first_column) const {
+    const auto points = checked_points(x, first_column);
     py::array_t<int32_t> word_ids(points.rows);
     int32_t* out = word_ids.mutable_data();
     py::gil_scoped_release release;
@@ -23,8 +27,8 @@ class KMeansWords {
     return word_ids;
   }
 
-  py::tuple nearest(const Array<float>& x, int64_t n_assign, int n_threads) const {
-    const auto points = checked_points(x);
+  py::tuple nearest(const Array<float>& x, int64_t n_assign, int n_threads, FirstColumn first_column) const {
+    const auto points = checked_points(x, first_column);
     require(n_assign >= 1 && n_assign <= words_.size(), "n_assign must be 1 to the number of words");
     py::array_t<int32_t> word_ids({points.rows, n_assign});
     py::array_t<float> distances({points.rows, n_assign});
@@ -46,8 +50,9 @@ class KMeansWords {
     return c;
   }
 
-  Matrix<const float> checked_points(const Array<float>& x) const {
+  Matrix<const float> checked_points(const Array<float>& x, FirstColumn first_column) const {
     const auto points = matrix(x, "x");
+    if (first_column) return columns(points, *first_column, words_.d());
     require(points.cols == words_.d(), "x must have as many columns as the centroids");
     return points;
   }

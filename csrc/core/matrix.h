@@ -7,23 +7,47 @@
 #include <stdexcept>
 #include <string>
 
+// What the caller has promised. Looked at in the builds of tests/sanitize.py only; a broken promise ends the process.
 #ifdef CBIR_DEBUG
-#include <cassert>
-#define CBIR_DCHECK(condition) assert(condition)
+#include <cstdio>
+#include <cstdlib>
+#define CBIR_DCHECK(condition) \
+  ((condition) ? (void)0 : (std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition), std::abort()))
 #else
 #define CBIR_DCHECK(condition) ((void)0)
 #endif
 
 namespace cbir {
 
-// (rows, cols), row-major, contiguous.
+// (rows, cols), row-major; row i begins at data + i * stride, so some columns of a wider matrix are a matrix too.
 template <class T>
 struct Matrix {
   T* data;
   int64_t rows;
   int64_t cols;
+  int64_t stride;
 
-  T* row(int64_t i) const { return data + i * cols; }
+  Matrix(T* data_, int64_t rows_, int64_t cols_) : Matrix(data_, rows_, cols_, cols_) {}
+  Matrix(T* data_, int64_t rows_, int64_t cols_, int64_t stride_)
+      : data(data_), rows(rows_), cols(cols_), stride(stride_) {
+    CBIR_DCHECK(rows >= 0 && cols >= 0 && stride >= cols);
+  }
+
+  // i == rows gives the end.
+  T* row(int64_t i) const {
+    CBIR_DCHECK(i >= 0 && i <= rows);
+    return data + i * stride;
+  }
+
+  // Rows [first, first + n), columns [first, first + n).
+  Matrix some_rows(int64_t first, int64_t n) const {
+    CBIR_DCHECK(first >= 0 && n >= 0 && first + n <= rows);
+    return {data + first * stride, n, cols, stride};
+  }
+  Matrix some_columns(int64_t first, int64_t n) const {
+    CBIR_DCHECK(first >= 0 && n >= 0 && first + n <= cols);
+    return {data + first, rows, n, stride};
+  }
 };
 
 template <class T>
@@ -31,7 +55,10 @@ struct Span {
   T* data;
   int64_t size;
 
-  T& operator[](int64_t i) const { return data[i]; }
+  T& operator[](int64_t i) const {
+    CBIR_DCHECK(i >= 0 && i < size);
+    return data[i];
+  }
   T* begin() const { return data; }
   T* end() const { return data + size; }
 };

@@ -9,7 +9,7 @@
 #include "flat/search.h"
 #include "simd/level.h"
 
-namespace cbir {
+namespace cbir::flat {
 namespace {
 
 struct ByteKernels {
@@ -18,10 +18,9 @@ struct ByteKernels {
 };
 
 const ByteKernels* kernels() {
-#if defined(__x86_64__)
+#if CBIR_X86
   static constexpr ByteKernels avx512v{byte_code_avx512v, byte_tile_avx512v};
-  static constexpr simd::Table<const ByteKernels*> table{nullptr, nullptr, nullptr, &avx512v};
-  return table[static_cast<int>(simd::level())];
+  return simd::level() == simd::Level::avx512v ? &avx512v : nullptr;
 #else
   return nullptr;
 #endif
@@ -93,7 +92,7 @@ struct Scratch {
         block_limit(queries.padded) {
     std::fill(codes.data(), codes.data() + codes.size(), uint8_t{128});
     for (int64_t i = 0; i < queries.n; ++i) {
-      worst[i] = s.heaps.worst(first + i);
+      worst[i] = s.collected.worst(first + i);
       limit[i] = limit_of(sides[first + i], worst[i]);
     }
   }
@@ -177,4 +176,4 @@ bool search_in_bytes(const Search& s) {
   return true;
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat

@@ -1,32 +1,26 @@
+#include "core/bytes.h"
 #include "flat/bytes.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+#if CBIR_X86
 
 #include <cstring>
 
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx2,fma")
+CBIR_AVX512V_BEGIN
 
-namespace cbir {
+namespace cbir::flat {
 namespace {
 
+static_assert(kByteRows == bytes::kPanel && kByteQueries == bytes::kRows);
+
 constexpr float kUp = 1.0001f;  // more than the rounding of the sums below can take away
-
-// acc += u8 x s8 products, four to a lane. Written out because GCC 12 copies and spills all 24 accumulators of a block
-// around _mm512_dpbusd_epi32.
-inline __attribute__((always_inline)) void multiply_add(__m512i& acc, __m512i u, __m512i s) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
-}
-
-inline __mmask16 lanes(int64_t left) { return left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1); }
 
 }  // namespace
 
 void byte_code_avx512v(const float* x, int64_t d, int at, uint8_t* codes, ByteRow* row) {
   __m512 low = _mm512_set1_ps(x[0]), high = low, total = _mm512_setzero_ps();
   for (int64_t t = 0; t < d; t += 16) {
-    const __mmask16 m = lanes(d - t);
+    const __mmask16 m = simd::first_lanes(d - t);
     const __m512 v = _mm512_maskz_loadu_ps(m, x + t);
     low = _mm512_mask_min_ps(low, m, low, v);
     high = _mm512_mask_max_ps(high, m, high, v);
@@ -41,7 +35,7 @@ void byte_code_avx512v(const float* x, int64_t d, int at, uint8_t* codes, ByteRo
   const __m512i top = _mm512_set1_epi32(127), bottom = _mm512_set1_epi32(-127), flip = _mm512_set1_epi32(128);
   __m512 rest = _mm512_setzero_ps(), centred = _mm512_setzero_ps();
   for (int64_t t = 0; t < d; t += 16) {
-    const __mmask16 m = lanes(d - t);
+    const __mmask16 m = simd::first_lanes(d - t);
     const __m512 v = _mm512_maskz_loadu_ps(m, x + t);
     __m512i c = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_sub_ps(v, middles), inverses));
     c = _mm512_max_epi32(_mm512_min_epi32(c, top), bottom);
@@ -61,32 +55,14 @@ void byte_code_avx512v(const float* x, int64_t d, int at, uint8_t* codes, ByteRo
   row->middle = kUp * (middle > mean ? middle - mean : mean - middle);
 }
 
-// 24 sums of int32, 4 vectors of codes, 1 broadcast. The block's codes stay in L1 while all queries pass.
+// The block's codes stay in L1 while all queries pass.
 void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t groups, uint64_t* mask) {
   __m512i sum[kByteQueries][4];
 #pragma GCC unroll 6
   for (int q = 0; q < kByteQueries; ++q) {
     sum[q][0] = sum[q][1] = sum[q][2] = sum[q][3] = _mm512_set1_epi32(queries.base[q]);
   }
-  const uint8_t* codes = rows.codes;
-  const int8_t* e = queries.codes;
-  const int64_t stride = 4 * groups;
-  // A loop that might not run at all would have its 24 accumulators in two places.
-  int64_t g = 0;
-  do {
-    const __m512i c0 = _mm512_load_si512(codes + g * 256), c1 = _mm512_load_si512(codes + g * 256 + 64);
-    const __m512i c2 = _mm512_load_si512(codes + g * 256 + 128), c3 = _mm512_load_si512(codes + g * 256 + 192);
-#pragma GCC unroll 6
-    for (int q = 0; q < kByteQueries; ++q) {
-      int32_t four;
-      std::memcpy(&four, e + q * stride + 4 * g, 4);
-      const __m512i y = _mm512_set1_epi32(four);
-      multiply_add(sum[q][0], c0, y);
-      multiply_add(sum[q][1], c1, y);
-      multiply_add(sum[q][2], c2, y);
-      multiply_add(sum[q][3], c3, y);
-    }
-  } while (++g < groups);
+  bytes::add_products<bytes::Unsigned::panel>(queries.codes, 4 * groups, rows.codes, groups, sum);
 #pragma GCC unroll 6
   for (int q = 0; q < kByteQueries; ++q) {
     const __m512 step = _mm512_set1_ps(queries.step[q]), mean = _mm512_set1_ps(queries.mean[q]);
@@ -104,6 +80,6 @@ void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat
 CBIR_TARGET_END
 #endif

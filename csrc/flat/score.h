@@ -1,34 +1,14 @@
-// The scores that are returned. Sixteen running sums, one per dimension modulo 16, added in a fixed tree; a product is
-// rounded before it is added (no fused multiply-add), so every SIMD level gives the same bits. Error: at most
-// (d / 16 + 5) roundings of sum|terms|.
+// The scores that are returned: core/distance.h, which gives the same bits at every SIMD level.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
-#include "simd/level.h"
+#include "core/distance.h"
 
-namespace cbir {
+namespace cbir::flat {
 
-enum class FlatMetric { l2, ip, cosine };
-
-// For row i < n of x (n, d), y being one vector for all (y_stride 0) or a row for each (y_stride d):
-//   squared_distances   out[i] = sum_t (x[i][t] - y[i][t])^2
-//   inner_products      out[i] = sum_t x[i][t] y[i][t]
-struct ScoreKernels {
-  void (*squared_distances)(const float* x, int64_t n, int64_t d, const float* y, int64_t y_stride, float* out);
-  void (*inner_products)(const float* x, int64_t n, int64_t d, const float* y, int64_t y_stride, float* out);
-};
-
-extern const ScoreKernels kScoreGeneric;
-extern const ScoreKernels kScoreAvx2;    // x86-64 only
-extern const ScoreKernels kScoreAvx512;  // x86-64 only
-
-#if defined(__x86_64__)
-inline constexpr simd::Table<const ScoreKernels*> kScore{&kScoreGeneric, &kScoreAvx2, &kScoreAvx512, nullptr};
-#else
-inline constexpr simd::Table<const ScoreKernels*> kScore{&kScoreGeneric, nullptr, nullptr, nullptr};
-#endif
+enum class Metric { l2, ip, cosine };
 
 // Squared lengths below this lose digits, or everything, to underflow in float.
 inline constexpr float kTinySquare = 1e-30f;
@@ -45,13 +25,13 @@ inline double cosine_of_tiny(const float* x, const float* q, int64_t d) {
 
 // Keys of the rows of x (n, d) for one query, smaller is better; `length2` is |q|^2, `scratch` (n,). A vector without
 // length has cosine 0 with everything.
-inline void flat_keys(const ScoreKernels& score, FlatMetric metric, const float* x, int64_t n, int64_t d,
-                      const float* q, float length2, float* scratch, float* keys) {
-  if (metric == FlatMetric::l2) return score.squared_distances(x, n, d, q, 0, keys);
+inline void keys_of(const DistanceKernels& score, Metric metric, const float* x, int64_t n, int64_t d, const float* q,
+                    float length2, float* scratch, float* keys) {
+  if (metric == Metric::l2) return score.squared_distances(x, n, d, q, 0, keys);
   score.inner_products(x, n, d, q, 0, keys);
-  if (metric == FlatMetric::cosine) score.inner_products(x, n, d, x, d, scratch);
+  if (metric == Metric::cosine) score.inner_products(x, n, d, x, d, scratch);
   for (int64_t i = 0; i < n; ++i) {
-    if (metric == FlatMetric::ip) {
+    if (metric == Metric::ip) {
       keys[i] = -keys[i];
     } else if (scratch[i] < kTinySquare || length2 < kTinySquare) {
       keys[i] = static_cast<float>(0 - cosine_of_tiny(x + i * d, q, d));
@@ -61,4 +41,4 @@ inline void flat_keys(const ScoreKernels& score, FlatMetric metric, const float*
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat

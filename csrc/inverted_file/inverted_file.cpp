@@ -16,22 +16,6 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-constexpr simd::Table<ScanFn> kScans{scan_generic,
-#if defined(__x86_64__)
-                                     scan_avx2, scan_avx512, nullptr
-#else
-                                     nullptr, nullptr, nullptr
-#endif
-};
-
-constexpr simd::Table<const DenseKernels*> kDense{&kDenseGeneric,
-#if defined(__x86_64__)
-                                                  &kDenseAvx2, &kDenseAvx512, nullptr
-#else
-                                                  nullptr, nullptr, nullptr
-#endif
-};
-
 constexpr int64_t kGroup = 32;   // one block and so many queries are one item of work
 constexpr int64_t kPairs = 256;  // pairs of row and query that are scored one by one in an item of work
 
@@ -121,11 +105,7 @@ void start_keys(Metric metric, const Block& block, const Query& query, float* ke
   for (int64_t i = 0; i < block.sums.size; ++i) key[i] += block.sums[i];
 }
 
-void add_dense_words(Metric metric, const DenseKernels& dense, const Block& block, const std::vector<Term>& terms,
-                     float* key) {
-  const auto add = metric == Metric::l1                       ? dense.l1
-                   : metric == Metric::histogram_intersection ? dense.intersection
-                                                              : dense.ip;
+void add_dense_words(DenseFn add, const Block& block, const std::vector<Term>& terms, float* key) {
   std::vector<DenseWord> words;
   int64_t place = 0;
   for (const Term& term : terms) {
@@ -166,23 +146,26 @@ struct Search {
   const Base& base;
   const Rows& queries;
   std::vector<Candidates> candidates;
-  ScanFn scan = simd::pick(kScans);
-  const DenseKernels& dense = *simd::pick(kDense);
+  const Kernels& kernels = *simd::pick(kKernels);
+  const DenseFn add_dense = metric == Metric::l1                       ? kernels.l1
+                            : metric == Metric::histogram_intersection ? kernels.intersection
+                                                                       : kernels.ip;
 
   // Scores the rows of a block for the queries [first, last).
   void walk_block(const Block& block, int64_t first_row, int64_t first, int64_t last, float* key, uint16_t* passed) {
     const uint8_t* mask = base.allowed.mask;
-    if (mask != nullptr && std::all_of(mask + first_row, mask + first_row + block.rows, [](uint8_t m) { return m == 0; })) {
+    if (mask != nullptr &&
+        std::all_of(mask + first_row, mask + first_row + block.rows, [](uint8_t m) { return m == 0; })) {
       return;
     }
     for (int64_t q = first; q < last; ++q) {
       const Query query = query_of(metric, queries[q]);
       start_keys(metric, block, query, key);
-      add_dense_words(metric, dense, block, query.terms, key);
+      add_dense_words(add_dense, block, query.terms, key);
       add_words(metric, block, query.terms, key);
       std::fill(key + block.rows, key + Block::kRows, std::numeric_limits<float>::quiet_NaN());
       const double error = error_of(metric, query, block);
-      const int64_t n = scan(key, Block::kRows, candidates[q].bound(error), passed);
+      const int64_t n = kernels.scan(key, Block::kRows, candidates[q].bound(error), passed);
       if (n > 0) candidates[q].offer(key, passed, n, error, first_row, mask);
     }
   }
@@ -219,7 +202,7 @@ double exact_key(Metric metric, const Entries& row, const Entries& query) {
   auto side = [&](float v) {
     return metric == Metric::cosine ? static_cast<double>(v) * v
            : metric == Metric::l1   ? std::fabs(static_cast<double>(v))
-                                          : 0.0;
+                                    : 0.0;
   };
   int64_t i = 0, j = 0;
   while (i < nx && j < nq) {

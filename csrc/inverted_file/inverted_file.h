@@ -64,8 +64,8 @@ double exact_key(Metric metric, const Entries& row, const Entries& query);
 // Dense words and postings of up to kRows rows.
 struct Block {
   static constexpr int64_t kRows = 8192;
-  static constexpr int64_t kPanel = 64;      // rows of one panel of dense words: the bits of a mask
-  static constexpr int64_t kDenseShare = 8;  // dense: at least 1 / kDenseShare of the rows
+  static constexpr int64_t kPanel = 64;             // rows of one panel of dense words: the bits of a mask
+  static constexpr int64_t kDenseShare = 8;         // dense: at least 1 / kDenseShare of the rows
   static constexpr int64_t kReadOver = kRows + 16;  // floats that may be read after `dense`, whatever the masks say
 
   int64_t rows = 0;

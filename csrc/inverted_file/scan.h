@@ -4,14 +4,9 @@
 
 #include <cstdint>
 
+#include "simd/level.h"
+
 namespace cbir::inverted_file {
-
-// Writes the positions i < n with key[i] <= limit, rising; gives their number. n is a multiple of 16 at most 65,536.
-using ScanFn = int64_t (*)(const float* key, int64_t n, float limit, uint16_t* out);
-
-int64_t scan_generic(const float* key, int64_t n, float limit, uint16_t* out);
-int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out);
-int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out);
 
 // One dense word of a block and its weight in one query.
 struct DenseWord {
@@ -27,14 +22,18 @@ struct DenseWord {
 //   l1             key[i] += |q - x| - |q| - |x|
 // x = 0 changes nothing.
 enum class DenseSum { ip, intersection, l1 };
-struct DenseKernels {
-  void (*ip)(const DenseWord* words, int64_t n, int64_t n_panels, float* key);
-  void (*intersection)(const DenseWord* words, int64_t n, int64_t n_panels, float* key);
-  void (*l1)(const DenseWord* words, int64_t n, int64_t n_panels, float* key);
+using DenseFn = void (*)(const DenseWord* words, int64_t n, int64_t n_panels, float* key);
+
+struct Kernels {
+  // Writes the positions i < n with key[i] <= limit, rising; gives their number. n is a multiple of 16 at most 65,536.
+  int64_t (*scan)(const float* key, int64_t n, float limit, uint16_t* out);
+  DenseFn ip, intersection, l1;
 };
 
-extern const DenseKernels kDenseGeneric;
-extern const DenseKernels kDenseAvx2;    // x86-64 only
-extern const DenseKernels kDenseAvx512;  // x86-64 only
+extern const Kernels kGeneric;
+extern const Kernels kAvx2;    // x86-64 only
+extern const Kernels kAvx512;  // x86-64 only
+
+inline constexpr simd::Table<const Kernels*> kKernels{&kGeneric, CBIR_X86_ROWS(&kAvx2, &kAvx512, nullptr)};
 
 }  // namespace cbir::inverted_file

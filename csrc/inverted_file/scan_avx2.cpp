@@ -1,16 +1,16 @@
-#include "inverted_file/scan.h"
-#include "simd/target.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <array>
 
-CBIR_TARGET_BEGIN("avx2,fma,popcnt")
+#include "inverted_file/scan.h"
+#include "simd/x86.h"
+
+#if CBIR_X86
+
+CBIR_AVX2_BEGIN
 
 namespace cbir::inverted_file {
+namespace {
 
-int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out) {
+int64_t scan(const float* key, int64_t n, float limit, uint16_t* out) {
   const __m256 bound = _mm256_set1_ps(limit);
   int64_t found = 0;
   for (int64_t i = 0; i < n; i += 16) {
@@ -22,8 +22,6 @@ int64_t scan_avx2(const float* key, int64_t n, float limit, uint16_t* out) {
   }
   return found;
 }
-
-namespace {
 
 // Where each set bit of a byte finds its weight: byte i of entry m is the number of set bits of m below bit i.
 constexpr std::array<uint64_t, 256> places() {
@@ -74,8 +72,8 @@ void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float*
 
 }  // namespace
 
-const DenseKernels kDenseAvx2{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
-                              add_dense_words<DenseSum::l1>};
+const Kernels kAvx2{scan, add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
+                    add_dense_words<DenseSum::l1>};
 
 }  // namespace cbir::inverted_file
 CBIR_TARGET_END

@@ -1,18 +1,14 @@
 #include "inverted_file/scan.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__)
+#if CBIR_X86
 
-// GCC 12 warns of its own header (PR105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+CBIR_AVX512_BEGIN
 
 namespace cbir::inverted_file {
+namespace {
 
-int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
+int64_t scan(const float* key, int64_t n, float limit, uint16_t* out) {
   const __m512 bound = _mm512_set1_ps(limit);
   int64_t found = 0;
   for (int64_t i = 0; i < n; i += 16) {
@@ -22,8 +18,6 @@ int64_t scan_avx512(const float* key, int64_t n, float limit, uint16_t* out) {
   }
   return found;
 }
-
-namespace {
 
 constexpr int kTogether = 4;     // words that are read side by side: as many streams from memory
 constexpr int64_t kAhead = 256;  // weights of each that are fetched before they are needed
@@ -68,8 +62,8 @@ void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float*
 
 }  // namespace
 
-const DenseKernels kDenseAvx512{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
-                                add_dense_words<DenseSum::l1>};
+const Kernels kAvx512{scan, add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
+                      add_dense_words<DenseSum::l1>};
 
 }  // namespace cbir::inverted_file
 CBIR_TARGET_END

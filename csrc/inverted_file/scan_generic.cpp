@@ -3,16 +3,15 @@
 #include <cmath>
 
 namespace cbir::inverted_file {
+namespace {
 
-int64_t scan_generic(const float* key, int64_t n, float limit, uint16_t* out) {
+int64_t scan(const float* key, int64_t n, float limit, uint16_t* out) {
   int64_t found = 0;
   for (int64_t i = 0; i < n; ++i) {
     if (key[i] <= limit) out[found++] = static_cast<uint16_t>(i);
   }
   return found;
 }
-
-namespace {
 
 template <DenseSum sum>
 void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float* key) {
@@ -36,7 +35,7 @@ void add_dense_words(const DenseWord* words, int64_t n, int64_t n_panels, float*
 
 }  // namespace
 
-const DenseKernels kDenseGeneric{add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
-                                 add_dense_words<DenseSum::l1>};
+const Kernels kGeneric{scan, add_dense_words<DenseSum::ip>, add_dense_words<DenseSum::intersection>,
+                       add_dense_words<DenseSum::l1>};
 
 }  // namespace cbir::inverted_file

@@ -5,9 +5,6 @@
 namespace cbir::kmeans {
 namespace {
 
-// The first `rest` of 16 lanes.
-inline __mmask16 lanes(int64_t rest) { return rest >= 16 ? 0xFFFF : static_cast<__mmask16>((1u << rest) - 1); }
-
 // Joins, as types: a lambda's hidden function pointer would leave the target.
 struct LargerInt {
   __m256i operator()(__m256i a, __m256i b) const { return _mm256_max_epi32(a, b); }

@@ -2,20 +2,14 @@
 // panel, 6 broadcasts, 24 fused multiply-adds. A tile nearly square asks least of the load ports, which a core shares
 // with its other hardware thread: 12 by 32 makes 14 loads. A panel stays in L1 while all points pass, and the next one
 // is fetched into L2 meanwhile.
-#include "core/matrix.h"
-#include "kmeans/kernels.h"
-#include "simd/target.h"
-
-#if defined(__x86_64__)
-
-// GCC 12 warns of its own header (PR105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-
 #include <algorithm>
 
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#include "kmeans/kernels.h"
+#include "simd/x86.h"
+
+#if CBIR_X86
+
+CBIR_AVX512_BEGIN
 
 namespace cbir::kmeans {
 namespace {
@@ -25,7 +19,7 @@ constexpr int kVectors = kPanel / 16;
 
 // Scores of R points against one panel: acc[r][h] holds words 16h .. 16h+15.
 template <int R>
-inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t d, const float* panel,
+inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t stride, int64_t d, const float* panel,
                                                         const float* bias, __m512 (&acc)[R][kVectors]) {
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
@@ -40,7 +34,7 @@ inline __attribute__((always_inline)) void panel_scores(const float* x, int64_t 
     for (int h = 0; h < kVectors; ++h) c[h] = _mm512_loadu_ps(panel + t * kPanel + 16 * h);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
-      const __m512 v = _mm512_set1_ps(x[r * d + t]);
+      const __m512 v = _mm512_set1_ps(x[r * stride + t]);
 #pragma GCC unroll 4
       for (int h = 0; h < kVectors; ++h) acc[r][h] = _mm512_fmadd_ps(v, c[h], acc[r][h]);
     }
@@ -60,10 +54,10 @@ inline int lowest_of(const __m512 (&score)[kVectors], float value) {
 }
 
 template <int R>
-void assign_rows(const float* x, int64_t d, const float* panel, const float* bias, int32_t first_word, float* best,
-                 int32_t* arg) {
+void assign_rows(const float* x, int64_t stride, int64_t d, const float* panel, const float* bias, int32_t first_word,
+                 float* best, int32_t* arg) {
   __m512 acc[R][kVectors];
-  panel_scores<R>(x, d, panel, bias, acc);
+  panel_scores<R>(x, stride, d, panel, bias, acc);
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
     const __m512 top = _mm512_max_ps(_mm512_max_ps(acc[r][0], acc[r][1]), _mm512_max_ps(acc[r][2], acc[r][3]));
@@ -74,53 +68,49 @@ void assign_rows(const float* x, int64_t d, const float* panel, const float* bia
 }
 
 template <int R>
-void scores_rows(const float* x, int64_t d, const float* panels, const float* bias, int64_t n_panels, float* scores) {
-  for (int64_t p = 0; p < n_panels; ++p) {
+void scores_rows(const float* x, int64_t stride, int64_t d, Panels panels, float* scores) {
+  for (int64_t p = 0; p < panels.n_panels; ++p) {
     __m512 acc[R][kVectors];
-    panel_scores<R>(x, d, panels + p * d * kPanel, bias + p * kPanel, acc);
+    panel_scores<R>(x, stride, d, panels.words + p * d * kPanel, panels.bias + p * kPanel, acc);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-      for (int h = 0; h < kVectors; ++h) _mm512_storeu_ps(scores + (r * n_panels + p) * kPanel + 16 * h, acc[r][h]);
+      for (int h = 0; h < kVectors; ++h) {
+        _mm512_storeu_ps(scores + (r * panels.n_panels + p) * kPanel + 16 * h, acc[r][h]);
+      }
     }
   }
 }
 
-}  // namespace
-
-void assign_avx512(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                   float* best, int32_t* arg) {
+void assign(Matrix<const float> x, Panels panels, float* best, int32_t* arg) {
+  const int64_t n = x.rows, d = x.cols, stride = x.stride;
   const int64_t size = d * kPanel, share = ceil_div(size * kRows, n);  // of the next panel, per block of points
-  for (int64_t p = 0; p < n_panels; ++p) {
-    const float *panel = panels + p * size, *next = panel + size, *norm = bias + p * kPanel;
-    const float* end = p + 1 < n_panels ? next + size : next;
+  for (int64_t p = 0; p < panels.n_panels; ++p) {
+    const float *panel = panels.words + p * size, *next = panel + size, *norm = panels.bias + p * kPanel;
+    const float* end = p + 1 < panels.n_panels ? next + size : next;
     const int32_t first = static_cast<int32_t>(p * kPanel);
     int64_t i = 0;
     for (; i + kRows <= n; i += kRows) {
       for (const float* to = std::min(next + share, end); next < to; next += 16) _mm_prefetch(next, _MM_HINT_T1);
-      assign_rows<kRows>(x + i * d, d, panel, norm, first, best + i, arg + i);
+      assign_rows<kRows>(x.row(i), stride, d, panel, norm, first, best + i, arg + i);
     }
-    for (; i + 2 <= n; i += 2) assign_rows<2>(x + i * d, d, panel, norm, first, best + i, arg + i);
-    for (; i < n; ++i) assign_rows<1>(x + i * d, d, panel, norm, first, best + i, arg + i);
+    for (; i + 2 <= n; i += 2) assign_rows<2>(x.row(i), stride, d, panel, norm, first, best + i, arg + i);
+    for (; i < n; ++i) assign_rows<1>(x.row(i), stride, d, panel, norm, first, best + i, arg + i);
   }
 }
 
-void scores_avx512(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                   float* scores) {
-  const int64_t width = n_panels * kPanel;
+void scores(Matrix<const float> x, Panels panels, float* scores) {
+  const int64_t width = panels.n_panels * kPanel;
   int64_t i = 0;
-  for (; i + kRows <= n; i += kRows) {
-    scores_rows<kRows>(x + i * d, d, panels, bias, n_panels, scores + i * width);
-  }
-  for (; i < n; ++i) scores_rows<1>(x + i * d, d, panels, bias, n_panels, scores + i * width);
+  for (; i + kRows <= x.rows; i += kRows) scores_rows<kRows>(x.row(i), x.stride, x.cols, panels, scores + i * width);
+  for (; i < x.rows; ++i) scores_rows<1>(x.row(i), x.stride, x.cols, panels, scores + i * width);
 }
 
-void add_rows_avx512(const float* x, int64_t d, const int32_t* rows, int64_t n_rows, double* sums) {
+void add_rows(Matrix<const float> x, const int32_t* rows, int64_t n_rows, double* sums) {
+  const int64_t d = x.cols;
   for (int64_t i = 0; i < n_rows; ++i) {
-    const float* row = x + rows[i] * d;
-    if (i + 4 < n_rows) {
-      for (int64_t t = 0; t < d; t += 16) _mm_prefetch(x + rows[i + 4] * d + t, _MM_HINT_T0);
-    }
+    const float *row = x.row(rows[i]), *later = x.row(rows[i + 4]);
+    for (int64_t t = 0; t < d; t += 16) _mm_prefetch(later + t, _MM_HINT_T0);
     int64_t t = 0;
     for (; t + 8 <= d; t += 8) {
       const __m512d s = _mm512_add_pd(_mm512_loadu_pd(sums + t), _mm512_cvtps_pd(_mm256_loadu_ps(row + t)));
@@ -130,23 +120,9 @@ void add_rows_avx512(const float* x, int64_t d, const int32_t* rows, int64_t n_r
   }
 }
 
-float distance_avx512(const float* x, const float* c, int64_t d) {
-  __m512 s = _mm512_setzero_ps();
-  int64_t t = 0;
-  for (; t + 16 <= d; t += 16) {
-    const __m512 diff = _mm512_sub_ps(_mm512_loadu_ps(x + t), _mm512_loadu_ps(c + t));
-    s = _mm512_fmadd_ps(diff, diff, s);
-  }
-  if (t < d) {
-    const __mmask16 rest = static_cast<__mmask16>((1u << (d - t)) - 1);
-    const __m512 diff = _mm512_sub_ps(_mm512_maskz_loadu_ps(rest, x + t), _mm512_maskz_loadu_ps(rest, c + t));
-    s = _mm512_fmadd_ps(diff, diff, s);
-  }
-  const __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1));
-  const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
-  const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
-  return _mm_cvtss_f32(_mm_add_ss(s2, _mm_shuffle_ps(s2, s2, 1)));
-}
+}  // namespace
+
+const Kernels kAvx512{assign, scores, add_rows};
 
 }  // namespace cbir::kmeans
 

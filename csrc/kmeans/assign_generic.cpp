@@ -12,14 +12,11 @@ void panel_scores(const float* x, int64_t d, const float* panel, const float* bi
   }
 }
 
-}  // namespace
-
-void assign_generic(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                    float* best, int32_t* arg) {
+void assign(Matrix<const float> x, Panels panels, float* best, int32_t* arg) {
   float acc[kPanel];
-  for (int64_t p = 0; p < n_panels; ++p) {
-    for (int64_t i = 0; i < n; ++i) {
-      panel_scores(x + i * d, d, panels + p * d * kPanel, bias + p * kPanel, acc);
+  for (int64_t p = 0; p < panels.n_panels; ++p) {
+    for (int64_t i = 0; i < x.rows; ++i) {
+      panel_scores(x.row(i), x.cols, panels.words + p * x.cols * kPanel, panels.bias + p * kPanel, acc);
       for (int64_t w = 0; w < kPanel; ++w) {
         if (acc[w] > best[i]) {
           best[i] = acc[w];
@@ -30,40 +27,24 @@ void assign_generic(const float* x, int64_t n, int64_t d, const float* panels, c
   }
 }
 
-void scores_generic(const float* x, int64_t n, int64_t d, const float* panels, const float* bias, int64_t n_panels,
-                    float* scores) {
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t p = 0; p < n_panels; ++p) {
-      panel_scores(x + i * d, d, panels + p * d * kPanel, bias + p * kPanel, scores + (i * n_panels + p) * kPanel);
+void scores(Matrix<const float> x, Panels panels, float* scores) {
+  for (int64_t i = 0; i < x.rows; ++i) {
+    for (int64_t p = 0; p < panels.n_panels; ++p) {
+      panel_scores(x.row(i), x.cols, panels.words + p * x.cols * kPanel, panels.bias + p * kPanel,
+                   scores + (i * panels.n_panels + p) * kPanel);
     }
   }
 }
 
-void add_rows_generic(const float* x, int64_t d, const int32_t* rows, int64_t n_rows, double* sums) {
+}  // namespace
+
+void add_rows_generic(Matrix<const float> x, const int32_t* rows, int64_t n_rows, double* sums) {
   for (int64_t i = 0; i < n_rows; ++i) {
-    const float* row = x + rows[i] * d;
-    for (int64_t t = 0; t < d; ++t) sums[t] += static_cast<double>(row[t]);
+    const float* row = x.row(rows[i]);
+    for (int64_t t = 0; t < x.cols; ++t) sums[t] += static_cast<double>(row[t]);
   }
 }
 
-float distance_generic(const float* x, const float* c, int64_t d) {
-  constexpr int64_t kLanes = 16;
-  float lanes[kLanes] = {};
-  int64_t t = 0;
-  for (; t + kLanes <= d; t += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) {
-      const float diff = x[t + l] - c[t + l];
-      lanes[l] += diff * diff;
-    }
-  }
-  for (int64_t l = 0; t < d; ++t, ++l) {
-    const float diff = x[t] - c[t];
-    lanes[l] += diff * diff;
-  }
-  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
-    for (int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  }
-  return lanes[0];
-}
+const Kernels kGeneric{assign, scores, add_rows_generic};
 
 }  // namespace cbir::kmeans

@@ -124,8 +124,8 @@ int32_t choose(const Pair* pairs, const float* scores, int64_t count, float roun
 }  // namespace
 
 void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matrix<const float> centroids,
-                   const float* bias, const float* x, int64_t n, int32_t* word_ids) {
-  const int64_t d = centroids.cols;
+                   const float* bias, Matrix<const float> x, int32_t* word_ids) {
+  const int64_t n = x.rows;
   thread_local Narrowed points;
   thread_local std::vector<Pair> pairs;
   thread_local std::vector<float> scores;
@@ -133,7 +133,7 @@ void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matri
   points.reset(n, words.groups);
   pairs.resize(static_cast<size_t>(n * kMaxCandidates + 1));
   more.resize(static_cast<size_t>(n));
-  kernels.quantise(x, n, d, words, points);
+  kernels.quantise(x, words, points);
   kernels.scan(n, words, points);
 
   // Two candidates are the most frequent case that needs a look. No one can guess which points have them: no branches.
@@ -164,8 +164,8 @@ void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matri
     if (p >= 2 * n_two) {
       for (count = 1; p + count < n_pairs && pairs[p + count].point == i;) ++count;
     }
-    word_ids[i] = choose(pairs.data() + p, scores.data() + p, count, words.rounding(points.length[i]), x + i * d,
-                         centroids, bias);
+    word_ids[i] =
+        choose(pairs.data() + p, scores.data() + p, count, words.rounding(points.length[i]), x.row(i), centroids, bias);
   }
 }
 

@@ -77,26 +77,21 @@ struct Narrowed {
 
 struct FilterKernels {
   // Fills codes, units, length and margin of n points.
-  void (*quantise)(const float* x, int64_t n, int64_t d, const FilterWords& words, Narrowed& points);
+  void (*quantise)(Matrix<const float> x, const FilterWords& words, Narrowed& points);
   // Finds the candidates of n points.
   void (*scan)(int64_t n, const FilterWords& words, Narrowed& points);
   // scores[i] = the float32 score of pairs[i], its additions in any order.
-  void (*pair_scores)(const float* x, Matrix<const float> centroids, const float* bias, const Pair* pairs, int64_t n,
-                      float* scores);
+  void (*pair_scores)(Matrix<const float> x, Matrix<const float> centroids, const float* bias, const Pair* pairs,
+                      int64_t n, float* scores);
 };
 
-const FilterKernels* filter_avx512v();
-void quantise_avx512v(const float* x, int64_t n, int64_t d, const FilterWords& words, Narrowed& points);
+extern const FilterKernels kFilterAvx512v;  // x86-64 only
+void quantise_avx512v(Matrix<const float> x, const FilterWords& words, Narrowed& points);
 
-using FilterFn = const FilterKernels* (*)();
-#if defined(__x86_64__)
-inline constexpr simd::Table<FilterFn> kFilter{nullptr, nullptr, nullptr, filter_avx512v};
-#else
-inline constexpr simd::Table<FilterFn> kFilter{nullptr, nullptr, nullptr, nullptr};
-#endif
+inline constexpr simd::Table<const FilterKernels*> kFilters{nullptr, CBIR_X86_ROWS(nullptr, nullptr, &kFilterAvx512v)};
 
-// Writes the word of each of n points, -1 where the plain kernel has to look. `bias` is the plain kernel's.
+// Writes the word of each point, -1 where the plain kernel has to look. `bias` is the plain kernel's.
 void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matrix<const float> centroids,
-                   const float* bias, const float* x, int64_t n, int32_t* word_ids);
+                   const float* bias, Matrix<const float> x, int32_t* word_ids);
 
 }  // namespace cbir::kmeans

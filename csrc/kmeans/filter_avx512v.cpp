@@ -1,33 +1,21 @@
 // The 8-bit filter with VNNI: 6 points by 64 words, 4 dimensions an instruction. See filter.h.
+#include "core/bytes.h"
 #include "kmeans/filter.h"
 #include "kmeans/kernels.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__)
+#if CBIR_X86
 
-// GCC 12 warns of its own header (PR105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma")
+CBIR_AVX512V_BEGIN
 
 #include "kmeans/across.h"
 
 namespace cbir::kmeans {
 namespace {
 
-constexpr int kRows = 6;
-constexpr int kVectors = kPanel / 16;
+using bytes::kRows, bytes::kVectors;
+static_assert(kPanel == bytes::kPanel);
 constexpr int64_t kStrip = 4;  // panels that stay in L1 while all points pass: 32 KiB at d = 128
-
-using Word32 __attribute__((may_alias, aligned(1))) = int32_t;
-
-// acc += u8 x s8 products, four to a lane. Written out because GCC 12 copies and spills all 24 accumulators of a block
-// around _mm512_dpbusd_epi32, which made the whole assignment take 1.6 times as long.
-inline __attribute__((always_inline)) void multiply_add(__m512i& acc, __m512i u, __m512i s) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
-}
 
 // The scores of some points against the panels of a strip.
 struct Tile {
@@ -52,19 +40,7 @@ void score(const uint8_t* codes, const float* units, int64_t groups, const int8_
         acc[r][h] = _mm512_cvtps_epi32(_mm512_fmadd_ps(norms, _mm512_set1_ps(units[r]), starts));
       }
     }
-    // A loop that might not run at all would have its 24 accumulators in two places.
-    int64_t g = 0;
-    do {
-      __m512i c[kVectors];
-#pragma GCC unroll 4
-      for (int h = 0; h < kVectors; ++h) c[h] = _mm512_loadu_si512(panel + (g * kPanel + 16 * h) * 4);
-#pragma GCC unroll 6
-      for (int r = 0; r < R; ++r) {
-        const __m512i v = _mm512_set1_epi32(*reinterpret_cast<const Word32*>(codes + (r * groups + g) * 4));
-#pragma GCC unroll 4
-        for (int h = 0; h < kVectors; ++h) multiply_add(acc[r][h], v, c[h]);
-      }
-    } while (++g < groups);
+    bytes::add_products<bytes::Unsigned::rows>(codes, groups * 4, panel, groups, acc);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
@@ -163,13 +139,13 @@ inline __m512 products(const float* x, const float* c, int64_t d) {
     s1 = _mm512_fmadd_ps(_mm512_loadu_ps(x + t + 16), _mm512_loadu_ps(c + t + 16), s1);
   }
   for (; t < d; t += 16) {
-    const __mmask16 in = lanes(d - t);
+    const __mmask16 in = simd::first_lanes(d - t);
     s0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(in, x + t), _mm512_maskz_loadu_ps(in, c + t), s0);
   }
   return _mm512_add_ps(s0, s1);
 }
 
-void pair_scores(const float* x, Matrix<const float> centroids, const float* bias, const Pair* pairs, int64_t n,
+void pair_scores(Matrix<const float> x, Matrix<const float> centroids, const float* bias, const Pair* pairs, int64_t n,
                  float* scores) {
   const int64_t d = centroids.cols;
   for (int64_t i = 0; i < n; i += 8) {
@@ -178,7 +154,7 @@ void pair_scores(const float* x, Matrix<const float> centroids, const float* bia
     alignas(32) float norms[8];
     for (int64_t r = 0; r < 8; ++r) {
       const Pair pair = pairs[i + (r < rows ? r : 0)];
-      part[r] = halved(_mm512_castps_si512(products(x + pair.point * d, centroids.row(pair.word), d)), Sum());
+      part[r] = halved(_mm512_castps_si512(products(x.row(pair.point), centroids.row(pair.word), d)), Sum());
       norms[r] = bias[pair.word];
     }
     const __m256 found = _mm256_add_ps(_mm256_castsi256_ps(across(part, Sum())), _mm256_load_ps(norms));
@@ -186,11 +162,9 @@ void pair_scores(const float* x, Matrix<const float> centroids, const float* bia
   }
 }
 
-constexpr FilterKernels kKernels{quantise_avx512v, scan, pair_scores};
-
 }  // namespace
 
-const FilterKernels* filter_avx512v() { return &kKernels; }
+const FilterKernels kFilterAvx512v{quantise_avx512v, scan, pair_scores};
 
 }  // namespace cbir::kmeans
 

@@ -42,8 +42,9 @@ class Words {
 
  private:
   double pack();
-  void assign_chunk(const float* x, int64_t n, AssignFn plain, const FilterKernels* filter, int32_t* word_ids) const;
-  void assign_plain(const float* x, int64_t n, AssignFn kernel, int32_t* word_ids) const;
+  void assign_chunk(Matrix<const float> x, const Kernels& kernels, const FilterKernels* filter,
+                    int32_t* word_ids) const;
+  void assign_plain(Matrix<const float> x, const Kernels& kernels, int32_t* word_ids) const;
   std::vector<double> scores_in_double(const float* x) const;
 
   Matrix<const float> centroids_;

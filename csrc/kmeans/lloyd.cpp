@@ -1,4 +1,4 @@
-// Lloyd's iterations. Points are sorted by word (a counting sort, stable), and each word adds its own points in the
+// Lloyd's iterations. Points are sorted by word, and each word adds its own points in the
 // order of their rows, in double: the sums are the same whatever the number of threads, and nothing of size k x d is
 // needed per thread.
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "core/by_word.h"
 #include "core/parallel.h"
 #include "kmeans/kernels.h"
 #include "kmeans/kmeans.h"
@@ -48,26 +49,22 @@ int64_t repair_empty(std::vector<int64_t>& counts, std::vector<int32_t>& word_id
 }
 
 // centroids[w] = mean of the points of word w; a word that stayed empty keeps its centroid.
-void move_to_means(Matrix<const float> x, const std::vector<int32_t>& word_ids, const std::vector<int64_t>& counts,
-                   int n_threads, Matrix<float> centroids) {
+void move_to_means(Matrix<const float> x, const std::vector<int32_t>& word_ids, int n_threads,
+                   Matrix<float> centroids) {
   const int64_t k = centroids.rows, d = centroids.cols;
-  std::vector<int64_t> starts(static_cast<size_t>(k) + 1, 0);
-  std::partial_sum(counts.begin(), counts.end(), starts.begin() + 1);
-  std::vector<int32_t> rows(word_ids.size());
-  std::vector<int64_t> fill(starts.begin(), starts.end() - 1);
-  for (size_t i = 0; i < word_ids.size(); ++i) rows[fill[word_ids[i]]++] = static_cast<int32_t>(i);
-
-  const AddRowsFn add_rows = simd::pick(kAddRows);
+  ByWord by_word;
+  by_word.sort(word_ids.data(), static_cast<int64_t>(word_ids.size()), k);
+  const Kernels& kernels = *simd::pick(kTable);
   constexpr int64_t kWordsPerChunk = 16;
   parallel_for(ceil_div(k, kWordsPerChunk), n_threads, [&](int64_t chunk, int) {
     std::vector<double> sums(static_cast<size_t>(d));
     const int64_t last = std::min(k, (chunk + 1) * kWordsPerChunk);
     for (int64_t w = chunk * kWordsPerChunk; w < last; ++w) {
-      if (counts[w] == 0) continue;
+      const int64_t count = by_word.count(w);
+      if (count == 0) continue;
       std::fill(sums.begin(), sums.end(), 0.0);
-      add_rows(x.data, d, rows.data() + starts[w], counts[w], sums.data());
-      for (int64_t t = 0; t < d; ++t)
-        centroids.row(w)[t] = static_cast<float>(sums[t] / static_cast<double>(counts[w]));
+      kernels.add_rows(x, by_word.rows(w), count, sums.data());
+      for (int64_t t = 0; t < d; ++t) centroids.row(w)[t] = static_cast<float>(sums[t] / static_cast<double>(count));
     }
   });
 }
@@ -97,7 +94,7 @@ LloydResult lloyd(Matrix<const float> x, Matrix<float> centroids, int64_t n_iter
     std::vector<int64_t> counts(static_cast<size_t>(centroids.rows), 0);
     for (int32_t w : word_ids) ++counts[w];
     result.n_repaired += repair_empty(counts, word_ids, distances);
-    move_to_means(x, word_ids, counts, n_threads, centroids);
+    move_to_means(x, word_ids, n_threads, centroids);
   }
 }
 

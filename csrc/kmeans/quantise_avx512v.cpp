@@ -1,17 +1,12 @@
 // Points to 8 bits, eight at a time. See filter.h.
-#include "kmeans/filter.h"
-#include "simd/target.h"
-
-#if defined(__x86_64__)
-
-// GCC 12 warns of its own header (PR105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-
 #include <algorithm>
 
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma")
+#include "kmeans/filter.h"
+#include "simd/x86.h"
+
+#if CBIR_X86
+
+CBIR_AVX512V_BEGIN
 
 #include "kmeans/across.h"
 
@@ -38,7 +33,8 @@ __m512 largest_coordinates(const float* row, const float* mean, int64_t d) {
   for (; t + 16 <= d; t += 16) {
     largest = _mm512_range_ps(centred(row + t, mean + t), largest, kLargestMagnitude);
   }
-  if (t < d) largest = _mm512_range_ps(centred(row + t, mean + t, lanes(d - t)), largest, kLargestMagnitude);
+  if (t < d)
+    largest = _mm512_range_ps(centred(row + t, mean + t, simd::first_lanes(d - t)), largest, kLargestMagnitude);
   return largest;
 }
 
@@ -51,8 +47,8 @@ inline __m512i rounded(__m512 v, __m512& lost) {
 }
 
 // kept and lost: squares of the codes, and of what the rounding took away (in steps).
-void round_row(const float* row, const float* mean, int64_t d, int64_t width, float inverse_step, uint8_t* code,
-               __m512i& kept, __m512& lost) {
+void round_row(const float* row, int64_t stride, const float* mean, int64_t d, int64_t width, float inverse_step,
+               uint8_t* code, __m512i& kept, __m512& lost) {
   const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const __m512 inverse = _mm512_set1_ps(inverse_step);
   kept = _mm512_setzero_si512();
@@ -63,8 +59,8 @@ void round_row(const float* row, const float* mean, int64_t d, int64_t width, fl
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       const int64_t at = t + 16 * j;
-      _mm_prefetch(row + at + kAhead * d, _MM_HINT_T0);
-      _mm_prefetch(row + at + kFarAhead * d, _MM_HINT_T1);
+      _mm_prefetch(row + at + kAhead * stride, _MM_HINT_T0);
+      _mm_prefetch(row + at + kFarAhead * stride, _MM_HINT_T1);
       q[j] = rounded(_mm512_mul_ps(centred(row + at, mean + at), inverse), lost);
     }
     const __m512i packed = _mm512_packs_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
@@ -74,15 +70,17 @@ void round_row(const float* row, const float* mean, int64_t d, int64_t width, fl
     _mm512_storeu_si512(code + t, u);
   }
   for (; t < width; t += 16) {
-    const __m512i q = rounded(_mm512_mul_ps(centred(row + t, mean + t, lanes(d - t)), inverse), lost);
+    const __m512i q = rounded(_mm512_mul_ps(centred(row + t, mean + t, simd::first_lanes(d - t)), inverse), lost);
     kept = _mm512_add_epi32(kept, _mm512_mullo_epi32(q, q));
-    _mm512_mask_cvtepi32_storeu_epi8(code + t, lanes(width - t), _mm512_add_epi32(q, _mm512_set1_epi32(128)));
+    _mm512_mask_cvtepi32_storeu_epi8(code + t, simd::first_lanes(width - t),
+                                     _mm512_add_epi32(q, _mm512_set1_epi32(128)));
   }
 }
 
 }  // namespace
 
-void quantise_avx512v(const float* x, int64_t n, int64_t d, const FilterWords& words, Narrowed& points) {
+void quantise_avx512v(Matrix<const float> x, const FilterWords& words, Narrowed& points) {
+  const int64_t n = x.rows, d = x.cols;
   const float* mean = words.mean.data();
   const int64_t width = words.groups * 4;
   const __m256 least_step = _mm256_set1_ps(std::max(words.least_step, 1e-32f));
@@ -91,7 +89,7 @@ void quantise_avx512v(const float* x, int64_t n, int64_t d, const FilterWords& w
     const __mmask8 there = static_cast<__mmask8>((1u << rows) - 1);
     __m256i part[8], other[8];
     for (int64_t r = 0; r < 8; ++r) {
-      const __m512 largest = largest_coordinates(x + (i + std::min(r, rows - 1)) * d, mean, d);
+      const __m512 largest = largest_coordinates(x.row(i + std::min(r, rows - 1)), mean, d);
       part[r] = halved(_mm512_castps_si512(largest), Larger());
     }
     const __m256 peak = _mm256_castsi256_ps(across(part, Larger()));
@@ -103,7 +101,7 @@ void quantise_avx512v(const float* x, int64_t n, int64_t d, const FilterWords& w
       const int64_t row = i + std::min(r, rows - 1);
       __m512i kept;
       __m512 lost;
-      round_row(x + row * d, mean, d, width, inverses[r], points.codes.data() + row * width, kept, lost);
+      round_row(x.row(row), x.stride, mean, d, width, inverses[r], points.codes.data() + row * width, kept, lost);
       part[r] = halved(_mm512_castps_si512(_mm512_cvtepi32_ps(kept)), Sum());
       other[r] = halved(_mm512_castps_si512(lost), Sum());
     }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/distance.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "kmeans/kernels.h"
@@ -99,7 +100,7 @@ class Seeder {
 
   // D^2 against the new rows only, and its sum per chunk.
   void renew(const std::vector<int64_t>& drawn) {
-    const DistanceFn distance = simd::pick(kDistance);
+    const DistanceKernels& distance = *simd::pick(kDistances);
     const int64_t d = x_.cols, m = static_cast<int64_t>(drawn.size());
     AlignedBuffer<float> fresh(checked_mul(m, d));
     for (int64_t j = 0; j < m; ++j) std::copy_n(x_.row(drawn[j]), d, fresh.data() + j * d);
@@ -113,7 +114,8 @@ class Seeder {
       double sum = 0;
       const int64_t last = std::min(x_.rows, (chunk + 1) * kChunk);
       for (int64_t i = chunk * kChunk; i < last; ++i) {
-        const float here = m > 1 ? found[i] : distance(x_.row(i), fresh.data(), d);
+        float here = m > 1 ? found[i] : 0;
+        if (m == 1) distance.squared_distances(x_.row(i), 1, d, fresh.data(), 0, &here);
         distances_[i] = taken_[i] ? 0.0f : std::min(distances_[i], here);
         sum += static_cast<double>(distances_[i]);
       }

@@ -8,8 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/distance.h"
 #include "core/parallel.h"
-#include "core/topk.h"
+#include "core/reservoir.h"
 #include "kmeans/kernels.h"
 #include "kmeans/kmeans.h"
 
@@ -53,10 +54,9 @@ bool is_far(const AlignedBuffer<float>& mean, double squares, int64_t k) {
 }
 
 // Rows relative to the origin.
-void move_rows(const float* x, int64_t n, const AlignedBuffer<float>& origin, float* moved) {
-  const int64_t d = origin.size();
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t t = 0; t < d; ++t) moved[i * d + t] = x[i * d + t] - origin[t];
+void move_rows(Matrix<const float> x, const AlignedBuffer<float>& origin, float* moved) {
+  for (int64_t i = 0; i < x.rows; ++i) {
+    for (int64_t t = 0; t < x.cols; ++t) moved[i * x.cols + t] = x.row(i)[t] - origin[t];
   }
 }
 
@@ -80,8 +80,8 @@ Words::Words(Matrix<const float> centroids)
   if (is_far(mean, pack(), k)) {
     origin_ = std::move(mean);
     moved_ = AlignedBuffer<float>(checked_mul(k, d));
-    move_rows(centroids.data, k, origin_, moved_.data());
-    scored_.data = moved_.data();
+    move_rows(centroids, origin_, moved_.data());
+    scored_ = {moved_.data(), k, d};
     pack();
     mean = mean_of(scored_);
   }
@@ -123,78 +123,83 @@ std::vector<double> Words::scores_in_double(const float* x) const {
   return scores;
 }
 
-void Words::assign_plain(const float* x, int64_t n, AssignFn kernel, int32_t* word_ids) const {
+void Words::assign_plain(Matrix<const float> x, const Kernels& kernels, int32_t* word_ids) const {
   float best[kMaxChunk];
-  std::fill(best, best + n, -std::numeric_limits<float>::infinity());
-  std::fill(word_ids, word_ids + n, 0);
-  kernel(x, n, d(), panels_.data(), bias_.data(), n_panels_, best, word_ids);
-  for (int64_t i = 0; i < n; ++i) {
+  std::fill(best, best + x.rows, -std::numeric_limits<float>::infinity());
+  std::fill(word_ids, word_ids + x.rows, 0);
+  kernels.assign(x, {panels_.data(), bias_.data(), n_panels_}, best, word_ids);
+  for (int64_t i = 0; i < x.rows; ++i) {
     if (std::isfinite(best[i])) continue;
-    refuse_unless_finite(x + i * d(), d());
-    const std::vector<double> scores = scores_in_double(x + i * d());
+    refuse_unless_finite(x.row(i), d());
+    const std::vector<double> scores = scores_in_double(x.row(i));
     word_ids[i] = static_cast<int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
   }
 }
 
-void Words::assign_chunk(const float* x, int64_t n, AssignFn plain, const FilterKernels* filter,
+void Words::assign_chunk(Matrix<const float> x, const Kernels& kernels, const FilterKernels* filter,
                          int32_t* word_ids) const {
-  if (!filter) return assign_plain(x, n, plain, word_ids);
-  filter_assign(*filter, filter_, scored_, bias_.data(), x, n, word_ids);
+  CBIR_DCHECK(x.rows <= kMaxChunk && x.cols == d());
+  if (!filter) return assign_plain(x, kernels, word_ids);
+  filter_assign(*filter, filter_, scored_, bias_.data(), x, word_ids);
   // Points that the filter could not narrow down, NaN and infinity among them, go to the plain kernel together.
   int64_t rest[kMaxChunk], n_rest = 0;
-  for (int64_t i = 0; i < n; ++i) {
+  for (int64_t i = 0; i < x.rows; ++i) {
     if (word_ids[i] < 0) rest[n_rest++] = i;
   }
-  n_filtered_.fetch_add(n - n_rest, std::memory_order_relaxed);
+  n_filtered_.fetch_add(x.rows - n_rest, std::memory_order_relaxed);
   if (n_rest == 0) return;
-  const int64_t d = this->d();
-  AlignedBuffer<float> gathered(checked_mul(n_rest, d));
-  for (int64_t i = 0; i < n_rest; ++i) std::copy_n(x + rest[i] * d, d, gathered.data() + i * d);
+  AlignedBuffer<float> gathered(checked_mul(n_rest, d()));
+  for (int64_t i = 0; i < n_rest; ++i) std::copy_n(x.row(rest[i]), d(), gathered.data() + i * d());
   int32_t found[kMaxChunk];
-  assign_plain(gathered.data(), n_rest, plain, found);
+  assign_plain({gathered.data(), n_rest, d()}, kernels, found);
   for (int64_t i = 0; i < n_rest; ++i) word_ids[rest[i]] = found[i];
 }
 
 void Words::assign(Matrix<const float> x, int n_threads, int32_t* word_ids, float* distances) const {
   const int64_t rows = chunk_rows(d());
-  const DistanceFn distance = simd::pick(kDistance);
-  const AssignFn plain = simd::pick(kAssign);
-  const FilterFn filter_of = simd::pick(kFilter);
-  const FilterKernels* filter = filter_of && filter_.groups > 0 ? filter_of() : nullptr;
+  const DistanceKernels& distance = *simd::pick(kDistances);
+  const Kernels& kernels = *simd::pick(kTable);
+  const FilterKernels* filter = filter_.groups > 0 ? simd::pick(kFilters) : nullptr;
   parallel_for(ceil_div(x.rows, rows), n_threads, [&](int64_t chunk, int) {
-    const int64_t first = chunk * rows, n = std::min(rows, x.rows - first);
+    const int64_t first = chunk * rows;
+    const Matrix<const float> points = x.some_rows(first, std::min(rows, x.rows - first));
     if (origin_.size() > 0) {
-      AlignedBuffer<float> moved(n * d());
-      move_rows(x.row(first), n, origin_, moved.data());
-      assign_chunk(moved.data(), n, plain, filter, word_ids + first);
+      AlignedBuffer<float> moved(points.rows * d());
+      move_rows(points, origin_, moved.data());
+      assign_chunk({moved.data(), points.rows, d()}, kernels, filter, word_ids + first);
     } else {
-      assign_chunk(x.row(first), n, plain, filter, word_ids + first);
+      assign_chunk(points, kernels, filter, word_ids + first);
     }
     if (!distances) return;
-    for (int64_t i = first; i < first + n; ++i) distances[i] = distance(x.row(i), centroids_.row(word_ids[i]), d());
+    for (int64_t i = first; i < first + points.rows; ++i) {
+      distance.squared_distances(x.row(i), 1, d(), centroids_.row(word_ids[i]), 0, distances + i);
+    }
   });
 }
 
 void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int32_t* word_ids, float* distances) const {
   const int64_t tile = tile_panels(d());
-  const ScoresFn kernel = simd::pick(kScores);
-  const DistanceFn distance = simd::pick(kDistance);
+  const Kernels& kernels = *simd::pick(kTable);
+  const DistanceKernels& distance = *simd::pick(kDistances);
   parallel_for(ceil_div(x.rows, kBlock), n_threads, [&](int64_t block, int) {
     const int64_t first = block * kBlock, n = std::min(kBlock, x.rows - first);
     AlignedBuffer<float> scores(checked_mul(kBlock, std::min(tile, n_panels_) * kPanel));
+    Matrix<const float> points = x.some_rows(first, n);
     AlignedBuffer<float> moved(origin_.size() > 0 ? n * d() : 0);
-    if (origin_.size() > 0) move_rows(x.row(first), n, origin_, moved.data());
-    const float* points = origin_.size() > 0 ? moved.data() : x.row(first);
-    std::vector<TopK> top(static_cast<size_t>(n), TopK(n_assign));
+    if (origin_.size() > 0) {
+      move_rows(points, origin_, moved.data());
+      points = {moved.data(), n, d()};
+    }
+    std::vector<Reservoir> top(static_cast<size_t>(n), Reservoir(n_assign));
     for (int64_t p = 0; p < n_panels_; p += tile) {
       const int64_t panels = std::min(tile, n_panels_ - p), width = panels * kPanel;
-      kernel(points, n, d(), panels_.data() + p * d() * kPanel, bias_.data() + p * kPanel, panels, scores.data());
+      kernels.scores(points, {panels_.data() + p * d() * kPanel, bias_.data() + p * kPanel, panels}, scores.data());
       const int64_t words = std::min(width, size() - p * kPanel);
       for (int64_t i = 0; i < n; ++i) {
-        TopK& best = top[static_cast<size_t>(i)];
+        Reservoir& best = top[static_cast<size_t>(i)];
         for (int64_t w = 0; w < words; ++w) {
           const float key = -scores[i * width + w];
-          if (key <= best.threshold()) best.push(key, p * kPanel + w);
+          if (key <= best.worst()) best.push(key, p * kPanel + w);
         }
       }
     }
@@ -203,17 +208,16 @@ void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int3
     for (int64_t i = 0; i < n; ++i) {
       top[static_cast<size_t>(i)].drain(keys.data(), ids.data());
       if (!std::all_of(keys.begin(), keys.end(), [](float key) { return std::isfinite(key); })) {
-        refuse_unless_finite(points + i * d(), d());
-        const std::vector<double> exact = scores_in_double(points + i * d());
+        refuse_unless_finite(points.row(i), d());
+        const std::vector<double> exact = scores_in_double(points.row(i));
         std::vector<int64_t> order(exact.size());
         std::iota(order.begin(), order.end(), int64_t{0});
         std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return exact[a] > exact[b]; });
         std::copy_n(order.begin(), n_assign, ids.begin());
       }
-      for (int64_t a = 0; a < n_assign; ++a) {
-        distances[(first + i) * n_assign + a] = distance(x.row(first + i), centroids_.row(ids[a]), d());
-        word_ids[(first + i) * n_assign + a] = static_cast<int32_t>(ids[a]);
-      }
+      const int64_t at = (first + i) * n_assign;
+      distance.squared_distances_to(x.row(first + i), centroids_, ids.data(), n_assign, distances + at);
+      for (int64_t a = 0; a < n_assign; ++a) word_ids[at + a] = static_cast<int32_t>(ids[a]);
     }
   });
 }

@@ -10,7 +10,7 @@ constexpr const char* kNames[kLevels] = {"generic", "avx2", "avx512", "avx512v"}
 
 // __builtin_cpu_supports asks the CPU and, through XGETBV, whether the system saves the wide registers.
 Level detect() {
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if CBIR_X86
   __builtin_cpu_init();
   if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) return Level::generic;
   if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

@@ -1,15 +1,24 @@
 // SIMD levels: which the CPU and the system offer, which is in use, and how a kernel is picked.
 //
 // Every kernel has one row per level in a table made by its own folder; `generic` is always there, plain and correct.
-// The row is picked once per call, outside loops:
+// A row is a struct of function pointers (vlad/vlad.h is the model), picked once per call, outside loops:
 //
-//   static constexpr simd::Table<AssignFn> kTable{assign_generic, assign_avx2, assign_avx512, nullptr};
-//   const AssignFn assign = simd::pick(kTable);
+//   constexpr simd::Table<const Kernels*> kTable{&kGeneric, CBIR_X86_ROWS(&kAvx2, &kAvx512, nullptr)};
+//   const Kernels& kernels = *simd::pick(kTable);
 #pragma once
 
 #include <array>
 #include <string>
 #include <vector>
+
+// Whether the files of x86 levels are compiled. Their intrinsics and attributes are those of GCC and clang.
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define CBIR_X86 1
+#define CBIR_X86_ROWS(avx2, avx512, avx512v) avx2, avx512, avx512v
+#else
+#define CBIR_X86 0
+#define CBIR_X86_ROWS(avx2, avx512, avx512v) nullptr, nullptr, nullptr
+#endif
 
 namespace cbir::simd {
 

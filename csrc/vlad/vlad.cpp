@@ -6,38 +6,17 @@
 #include <stdexcept>
 #include <vector>
 
+#include "core/by_word.h"
 #include "core/parallel.h"
 #include "simd/level.h"
 
 namespace cbir::vlad {
 namespace {
 
-#if defined(__x86_64__) || defined(_M_X64)
-constexpr simd::Table<const Kernels*> kTable{&kGeneric, &kAvx2, &kAvx512, nullptr};
-#else
-constexpr simd::Table<const Kernels*> kTable{&kGeneric, nullptr, nullptr, nullptr};
-#endif
+constexpr simd::Table<const Kernels*> kTable{&kGeneric, CBIR_X86_ROWS(&kAvx2, &kAvx512, nullptr)};
 
 // Images per chunk: enough to pay for the chunk's scratch space, few enough to share out evenly.
 constexpr int64_t kImagesPerChunk = 8;
-
-// Numbers of an image's descriptors in order of their words: those of word i are order[start[i]] to order[start[i +
-// 1]], rising.
-struct WordOrder {
-  std::vector<int64_t> start;
-  std::vector<int32_t> order;
-
-  void sort(const int32_t* word_ids, int64_t n, int64_t k) {
-    start.assign(k + 2, 0);
-    order.resize(n + kAhead);
-    // Counted two places up, so that after the running sum start[w + 1] is where word w begins, and after all of them
-    // are placed it is where word w ends.
-    for (int64_t i = 0; i < n; ++i) ++start[word_ids[i] + 2];
-    for (int64_t w = 2; w <= k + 1; ++w) start[w] += start[w - 1];
-    for (int64_t i = 0; i < n; ++i) order[start[word_ids[i] + 1]++] = static_cast<int32_t>(i);
-    std::fill(order.begin() + n, order.end(), n > 0 ? order[n - 1] : 0);
-  }
-};
 
 double total(const double* lanes) {
   double sums[kLanes];
@@ -61,19 +40,19 @@ void normalise(const Kernels& kernels, float* v, int64_t d, double squares) {
 }
 
 void encode_one(const Kernels& kernels, const float* x, const int32_t* word_ids, int64_t n,
-                Matrix<const float> centroids, Options options, WordOrder& words, float* out) {
+                Matrix<const float> centroids, Options options, ByWord& words, float* out) {
   const int64_t k = centroids.rows, d = centroids.cols;
   words.sort(word_ids, n, k);
   double image_lanes[kLanes] = {};
   int64_t n_blocks = 0;  // that are not zero
   for (int64_t w = 0; w < k; ++w) {
     float* block = out + w * d;
-    const int64_t first = words.start[w], count = words.start[w + 1] - first;
+    const int64_t count = words.count(w);
     if (count == 0) {
       std::fill(block, block + d, 0.0f);
       continue;
     }
-    kernels.sum_residuals(x, words.order.data() + first, count, centroids.row(w), d, block);
+    kernels.sum_residuals(x, words.rows(w), count, centroids.row(w), d, block);
     if (options.signed_sqrt) kernels.signed_sqrt(block, d);
     if (options.intra) {
       double lanes[kLanes] = {};
@@ -94,7 +73,7 @@ void encode_one(const Kernels& kernels, const float* x, const int32_t* word_ids,
 template <class Each>
 void for_images(int64_t n, int n_threads, Each each) {
   parallel_for(ceil_div(n, kImagesPerChunk), n_threads, [&](int64_t chunk, int) {
-    WordOrder words;
+    ByWord words;
     const int64_t end = std::min(n, (chunk + 1) * kImagesPerChunk);
     for (int64_t b = chunk * kImagesPerChunk; b < end; ++b) each(b, words);
   });
@@ -105,7 +84,7 @@ void for_images(int64_t n, int n_threads, Each each) {
 void encode(Matrix<const float> x, Span<const int64_t> offsets, Span<const int32_t> word_ids,
             Matrix<const float> centroids, Options options, int n_threads, Matrix<float> out) {
   const Kernels& kernels = *simd::pick(kTable);
-  for_images(offsets.size - 1, n_threads, [&](int64_t b, WordOrder& words) {
+  for_images(offsets.size - 1, n_threads, [&](int64_t b, ByWord& words) {
     const int64_t begin = offsets[b];
     encode_one(kernels, x.row(begin), word_ids.data + begin, offsets[b + 1] - begin, centroids, options, words,
                out.row(b));
@@ -115,8 +94,8 @@ void encode(Matrix<const float> x, Span<const int64_t> offsets, Span<const int32
 void transform(Matrix<const float> x, Span<const int64_t> offsets, const kmeans::Words& words, Options options,
                int n_threads, Matrix<float> out) {
   const Kernels& kernels = *simd::pick(kTable);
-  for_images(offsets.size - 1, n_threads, [&](int64_t b, WordOrder& order) {
-    const Matrix<const float> rows{x.row(offsets[b]), offsets[b + 1] - offsets[b], x.cols};
+  for_images(offsets.size - 1, n_threads, [&](int64_t b, ByWord& order) {
+    const Matrix<const float> rows = x.some_rows(offsets[b], offsets[b + 1] - offsets[b]);
     std::vector<int32_t> word_ids(static_cast<size_t>(rows.rows));
     words.assign(rows, 1, word_ids.data(), nullptr);
     encode_one(kernels, rows.data, word_ids.data(), rows.rows, words.centroids(), options, order, out.row(b));

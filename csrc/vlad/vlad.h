@@ -25,6 +25,7 @@
 
 #include <cstdint>
 
+#include "core/by_word.h"
 #include "core/matrix.h"
 #include "kmeans/kmeans.h"
 
@@ -49,9 +50,8 @@ void transform(Matrix<const float> x, Span<const int64_t> offsets, const kmeans:
 // The loops over one block, one row of the table per SIMD level.
 inline constexpr int kLanes = 16;
 
-// Rows that `sum_residuals` may ask the cache for ahead of time: `rows` must have that many readable entries behind its
-// n, each a row of x (those of the next words, then the last one again).
-inline constexpr int kAhead = 8;
+// `rows` may be read so many entries further (core/by_word.h).
+inline constexpr int64_t kAhead = ByWord::kAhead;
 
 struct Kernels {
   // sum[t] = sum over i < n of (x[rows[i] * d + t] - c[t]), added in the order of i; n >= 1.

@@ -1,13 +1,9 @@
 #include "vlad/vlad.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#if CBIR_X86
 
-#include <cmath>
-#include <cstdint>
-
-CBIR_TARGET_BEGIN("avx2")
+CBIR_AVX2_BEGIN
 
 namespace cbir::vlad {
 namespace {
@@ -82,4 +78,4 @@ const Kernels kAvx2{sum_residuals, signed_sqrt, add_squares, scale};
 }  // namespace cbir::vlad
 
 CBIR_TARGET_END
-#endif  // x86-64
+#endif

@@ -1,19 +1,12 @@
 #include "vlad/vlad.h"
-#include "simd/target.h"
+#include "simd/x86.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#if CBIR_X86
 
-#include <cmath>
-#include <cstdint>
-
-CBIR_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl")
+CBIR_AVX512_BEGIN
 
 namespace cbir::vlad {
 namespace {
-
-// Lanes of the last, partial step of a block.
-inline __mmask16 tail(int64_t left) { return static_cast<__mmask16>((1u << left) - 1u); }
 
 // Columns [t, t + 16 U) of the sum stay in U registers while all rows pass by. The rows of a word lie scattered among
 // the image's descriptors, where no hardware prefetcher finds them, hence kAhead.
@@ -40,7 +33,7 @@ void sum_residuals(const float* x, const int32_t* rows, int64_t n, const float* 
   for (; t + 128 <= d; t += 128) sum_columns<8>(x + t, rows, n, c + t, d, sum + t);
   for (; t + 16 <= d; t += 16) sum_columns<1>(x + t, rows, n, c + t, d, sum + t);
   if (t == d) return;
-  const __mmask16 rest = tail(d - t);
+  const __mmask16 rest = simd::first_lanes(d - t);
   const __m512 centre = _mm512_maskz_loadu_ps(rest, c + t);
   __m512 total = _mm512_setzero_ps();
   for (int64_t i = 0; i < n; ++i) {
@@ -53,7 +46,7 @@ void sum_residuals(const float* x, const int32_t* rows, int64_t n, const float* 
 void signed_sqrt(float* v, int64_t d) {
   const __m512 sign = _mm512_set1_ps(-0.0f);
   for (int64_t t = 0; t < d; t += 16) {
-    const __mmask16 there = d - t >= 16 ? static_cast<__mmask16>(0xffff) : tail(d - t);
+    const __mmask16 there = simd::first_lanes(d - t);
     const __m512 a = _mm512_maskz_loadu_ps(there, v + t);
     const __m512 root = _mm512_sqrt_ps(_mm512_andnot_ps(sign, a));
     _mm512_mask_storeu_ps(v + t, there, _mm512_or_ps(root, _mm512_and_ps(sign, a)));
@@ -63,7 +56,7 @@ void signed_sqrt(float* v, int64_t d) {
 void add_squares(const float* v, int64_t d, double* lanes) {
   __m512d low = _mm512_loadu_pd(lanes), high = _mm512_loadu_pd(lanes + 8);
   for (int64_t t = 0; t < d; t += kLanes) {
-    const __mmask16 there = d - t >= 16 ? static_cast<__mmask16>(0xffff) : tail(d - t);
+    const __mmask16 there = simd::first_lanes(d - t);
     const __m512 a = _mm512_maskz_loadu_ps(there, v + t);
     const __m512d a0 = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
     const __m512d a1 = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
@@ -77,7 +70,7 @@ void add_squares(const float* v, int64_t d, double* lanes) {
 void scale(float* v, int64_t d, float factor) {
   const __m512 f = _mm512_set1_ps(factor);
   for (int64_t t = 0; t < d; t += 16) {
-    const __mmask16 there = d - t >= 16 ? static_cast<__mmask16>(0xffff) : tail(d - t);
+    const __mmask16 there = simd::first_lanes(d - t);
     _mm512_mask_storeu_ps(v + t, there, _mm512_mul_ps(_mm512_maskz_loadu_ps(there, v + t), f));
   }
 }
@@ -89,4 +82,4 @@ const Kernels kAvx512{sum_residuals, signed_sqrt, add_squares, scale};
 }  // namespace cbir::vlad
 
 CBIR_TARGET_END
-#endif  // x86-64
+#endif

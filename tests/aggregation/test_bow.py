@@ -1,5 +1,6 @@
 """BagOfWords against hand-computed answers, its twin, scipy.sparse and scikit-learn."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -290,6 +291,7 @@ def test_weighing_altered_counts():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
+@pytest.mark.skipif("CBIR_SANITIZE" in os.environ, reason="a sanitizer maps terabytes")
 def test_no_memory_to_sort_in_is_an_error():
     # Room for the results and the votes, but not for the sorting's second copy of the votes.
     code = """

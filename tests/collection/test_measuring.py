@@ -49,6 +49,17 @@ def test_what_a_shallow_ranking_cannot_say_is_left_out(things):
     assert "precision@4" in result.exact and "map" not in result.exact
 
 
+def test_a_shallow_ranking_that_holds_every_right_answer_says_all(things):
+    protocol = make_protocol(things, "ukbench")
+    found = things.search_ids(protocol.query_ids, 31).I
+    whole = [set(right) <= set(row) for right, row in zip(protocol.relevant, found, strict=True)]
+    some = protocol.subset(np.flatnonzero(whole)[:5])
+    short = measuring.evaluate_collection(things, some, depth=31, timed_queries=0)
+    exact = measuring.evaluate_collection(things, some, timed_queries=0)
+    assert short.metrics == exact.metrics and short.exact == exact.exact
+    assert not some.exact_at("map", 31)
+
+
 def test_queries_are_spread_evenly_and_few_enough():
     assert measuring.spread(1000, 3).tolist() == [0, 500, 999]
     assert measuring.spread(3, 10).tolist() == [0, 1, 2]

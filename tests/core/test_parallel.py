@@ -1,15 +1,14 @@
 """parallel_for: every chunk once, exceptions carried out, Ctrl-C honoured."""
 
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from cbir import _core
+from tests.core.programs import compiled
 
 
 @pytest.mark.parametrize("n_threads", [0, 1, 2, 4, 64])
@@ -50,16 +49,7 @@ def test_ctrl_c_stops_the_loop(n_threads):
 
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory):
-    """tests/core/parallel_faults.cpp, compiled: what Python can't bring about."""
-    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        pytest.skip("needs a C++ compiler")
-    root = Path(__file__).parents[2]
-    program = tmp_path_factory.mktemp("faults") / "faults"
-    sources = [root / "tests/core/parallel_faults.cpp", root / "csrc/core/parallel.cpp"]
-    command = [compiler, "-std=c++17", "-O1", "-pthread", f"-I{root / 'csrc'}", *sources]
-    subprocess.run([*command, "-o", program], check=True)
-    return program
+    return compiled(tmp_path_factory.mktemp("faults"), "parallel_faults", "core/parallel.cpp")
 
 
 @pytest.mark.parametrize("case", ["no-memory", "nested"])

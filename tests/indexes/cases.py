@@ -1,8 +1,11 @@
 """Rows for every index of the registry: what the contract suite feeds them, dense or sparse."""
 
+import json
+
 import numpy as np
 
 from cbir.indexes import INDEXES
+from cbir.store import load_arrays, save_arrays
 from cbir.types import SparseVectors
 
 # (registry name, metric): each pair is one run of the contract suite
@@ -40,3 +43,19 @@ def make(name, metric, n=0, seed=0, ids=None):
 
 def worst(metric):
     return np.inf if metric in ("l2", "l1") else -np.inf
+
+
+def equal(a, b):
+    """Two answers with the same bits."""
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+        assert x.dtype == y.dtype
+
+
+def lie(folder, name, change):
+    """Save again with one array changed and the checksums right."""
+    params, arrays = load_arrays(folder)
+    arrays = {key: np.array(value) for key, value in arrays.items()}
+    arrays[name] = change(arrays[name])
+    kind = json.loads((folder / "manifest.json").read_text())["kind"]
+    save_arrays(folder, kind=kind, params=params, arrays=arrays)

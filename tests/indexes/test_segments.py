@@ -5,7 +5,7 @@ import pytest
 
 from cbir.errors import DimensionError, ParameterError
 from cbir.indexes import INDEXES, Segments
-from tests.indexes.cases import PAIRS, D, dense, make, pick, random_rows, worst
+from tests.indexes.cases import PAIRS, D, dense, equal, make, pick, random_rows, worst
 
 pytestmark = pytest.mark.parametrize(("name", "metric"), PAIRS, ids=["-".join(p) for p in PAIRS])
 
@@ -31,12 +31,6 @@ def both(name, metric, removed=(), ids=None):
     return Segments(parts, removed=removed), one
 
 
-def same(a, b):
-    for x, y in zip(a, b, strict=True):
-        np.testing.assert_array_equal(x, y)
-        assert x.dtype == y.dtype
-
-
 @pytest.mark.parametrize("removed", [(), [3 * i for i in GONE]], ids=["all", "some removed"])
 @pytest.mark.parametrize(
     "allowed",
@@ -47,10 +41,10 @@ def test_search_and_range_search(name, metric, removed, allowed):
     segments, one = both(name, metric, removed)
     q = pick(rows_with_ties(name), np.arange(8))
     for k in (1, 2, 7, 130):
-        same(segments.search(q, k, allowed=allowed), one.search(q, k, allowed=allowed))
+        equal(segments.search(q, k, allowed=allowed), one.search(q, k, allowed=allowed))
     for radius in [*one.search(q, 9).D[:, -1].tolist(), np.inf, -np.inf]:
         found = segments.range_search(q, radius, allowed=allowed, n_threads=2)
-        same(found, one.range_search(q, radius, allowed=allowed))
+        equal(found, one.range_search(q, radius, allowed=allowed))
 
 
 def test_score_and_reconstruct(name, metric):

@@ -1,5 +1,7 @@
 """A channel: fitted to batches that nobody holds, each descriptor assigned once, saved, refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -231,6 +233,21 @@ def test_another_index_in_the_model(tmp_path):
         Channel.load(tmp_path, RECIPES["bow"], "main")
 
 
+@pytest.mark.parametrize("part", ["descriptor_transform-1-pca", "vocabulary", "index"])
+def test_parts_of_another_model(part, tmp_path):
+    """Whole in themselves, but not of one width."""
+    for folder, changes in (("a", []), ("b", ["descriptor_transforms.pca.d=30"])):
+        recipe = Recipe.load(RECIPES["vlad-128"], [*changes, "transforms=none"])
+        channel = Channel(recipe, "main")
+        channel.fit(batches_for(channel))
+        (tmp_path / folder).mkdir()
+        channel.save(tmp_path / folder)
+    shutil.rmtree(tmp_path / "b" / part)
+    shutil.copytree(tmp_path / "a" / part, tmp_path / "b" / part)
+    with pytest.raises(FormatError, match=r"fit together|has d="):
+        Channel.load(tmp_path / "b", recipe, "main")
+
+
 def test_more_words_than_descriptors_names_the_cure():
     recipe = Recipe.load("bow", ["vocabulary.n_words=20000"])
     channel = Channel(recipe, "main")
@@ -274,9 +291,10 @@ def test_not_fitted(method, tmp_path):
         getattr(channel, method)(*argument)
 
 
-def test_progress_ends_when_a_stage_ends():
+@pytest.mark.parametrize("name", ["bow", "vlad", "vlad-128"])
+def test_progress_ends_when_a_stage_ends(name):
     calls = []
-    channel = Channel(RECIPES["bow"], "main")
+    channel = Channel(RECIPES[name], "main")
     batches = batches_for(channel)
     channel.fit(batches, progress=lambda *call: calls.append(call))
     stages = list(dict.fromkeys(stage for stage, _, _ in calls))

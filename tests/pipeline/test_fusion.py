@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbir.errors import ParameterError
-from cbir.indexes import Flat
+from cbir.indexes import Flat, Segments
 from cbir.pipeline import ArrayDatabase
 from cbir.pipeline.fusion import fuse
 
@@ -165,3 +165,24 @@ def test_unknown_normalisation():
     queries, database = channels()
     with pytest.raises(ParameterError, match="'rank', allowed are none, minmax, zscore"):
         run(queries, database, 3, normalisation="rank")
+
+
+def test_segments_with_removed_rows_answer_as_one_index():
+    queries, database = channels()
+    gone = np.array([4, 100, 238])
+    parts, rest = {}, {}
+    for name in queries:
+        index = database.index(name)
+        ids = index.ids
+        pieces = []
+        for some in np.array_split(ids, 4):
+            pieces.append(index.empty())
+            pieces[-1].add(index.reconstruct(some), ids=some)
+        parts[name] = Segments([index.empty(), *pieces], gone)
+        rest[name] = index.empty()
+        stay = np.setdiff1d(ids, gone)
+        rest[name].add(index.reconstruct(stay), ids=stay)
+    for k in (3, 20, N):
+        found, expected = (run(queries, ArrayDatabase(x), k, depth=4) for x in (parts, rest))
+        np.testing.assert_array_equal(found.I, expected.I)
+        np.testing.assert_array_equal(found.D, expected.D)

@@ -16,7 +16,7 @@ from cbir.errors import DimensionError, DTypeError, FormatError, NotTrainedError
 from cbir.features import ColourHistogram, Sift
 from cbir.images import resize
 from cbir.pipeline import ArrayDatabase, Picture, Pipeline, Query, one_opencv_thread
-from cbir.pipeline.pipeline import _in_image
+from cbir.pipeline.query import in_image
 from cbir.recipe import Recipe
 from cbir.rerank import Original
 from cbir.types import LocalFeatures
@@ -177,9 +177,9 @@ def test_region_covers_what_it_covered(width, height, side, region):
     x, y, rw, rh = region
     if x >= width or y >= height or x + rw <= 0 or y + rh <= 0:
         with pytest.raises(ParameterError, match=f"{width} x {height}"):
-            _in_image(region, shown)
+            in_image(region, shown)
         return
-    left, top, cw, ch = _in_image(region, shown)
+    left, top, cw, ch = in_image(region, shown)
     assert min(left, top) >= 0
     assert min(cw, ch) >= 1
     assert left + cw <= w
@@ -193,10 +193,10 @@ def test_region_covers_what_it_covered(width, height, side, region):
 
 def test_whole_numbers_stay_what_they_are():
     shown = Picture(np.zeros((480, 640, 3), np.uint8), 640, 480)
-    assert _in_image((10, 20, 30, 40), shown) == (10, 20, 30, 40)
+    assert in_image((10, 20, 30, 40), shown) == (10, 20, 30, 40)
     shown = Picture(np.zeros((77, 100, 3), np.uint8), 1000, 770)
-    assert _in_image((30, 70, 10, 140), shown) == (3, 7, 1, 14)
-    assert _in_image((-50, -50, 5000, 5000), shown) == (0, 0, 100, 77)
+    assert in_image((30, 70, 10, 140), shown) == (3, 7, 1, 14)
+    assert in_image((-50, -50, 5000, 5000), shown) == (0, 0, 100, 77)
 
 
 @pytest.mark.parametrize("region", [(0, 0, 5), 7, "abcd", (0, 0, np.nan, 5), (0, 0, np.inf, 2)])

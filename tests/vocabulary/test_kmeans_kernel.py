@@ -147,6 +147,26 @@ def test_seeding_with_fewer_distinct_points_than_words():
         assert len(set(_core.kmeans_seed_rows(x, n_words, 0, 1))) == n_words
 
 
+@pytest.mark.parametrize(("k", "d"), [(5, 4), (64, 33), (130, 48)])
+def test_sub_vectors_are_columns_of_the_rows(simd_level, k, d):
+    # What product quantisation asks for: the same bytes as from a copy of the columns.
+    wide = clustered(700, 3 * d + 1, seed=20)
+    for first in (0, d, 2 * d + 1):
+        x = np.ascontiguousarray(wide[:, first : first + d])
+        words = _core.KMeansWords(x[:k].copy())
+        asked = words.assign(wide, 2, first_column=first)
+        np.testing.assert_array_equal(asked, words.assign(x, 2))
+        for a, b in zip(words.nearest(wide, 3, 2, first), words.nearest(x, 3, 2), strict=True):
+            np.testing.assert_array_equal(a, b)
+        found = _core.kmeans_lloyd(wide, x[:k].copy(), 3, 2, first_column=first)
+        expected = _core.kmeans_lloyd(x, x[:k].copy(), 3, 2)
+        np.testing.assert_array_equal(found[0], expected[0])
+        assert found[1:] == expected[1:]
+    for first in (-1, 2 * d + 2, 2**62):
+        with pytest.raises(ValueError, match=r"columns .* are not all in x"):
+            words.assign(wide, 1, first_column=first)
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -174,8 +194,3 @@ def test_binding_refuses_wrong_shapes():
         _core.KMeansWords(x).nearest(x, 5, 1)
     with pytest.raises(ValueError, match="rows"):
         _core.kmeans_lloyd(x[:2], x, 1, 1)
-
-
-def test_peak_probe_gives_a_rate(simd_level):
-    assert 0.1 < _core.fma_peak() < 10_000
-    assert 0.01 < _core.issue_rate() < 100
