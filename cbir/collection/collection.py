@@ -117,7 +117,8 @@ class Collection:
         ------
         FormatError naming the file that is missing, cut, altered, or made under another recipe.
         """
-        return cls(open_live(Layout(path)))
+        # Absolute: it is asked again, perhaps from another working directory.
+        return cls(open_live(Layout(Path(path).absolute())))
 
     @staticmethod
     def check(path: PathLike) -> CheckReport:

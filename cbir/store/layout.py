@@ -20,6 +20,7 @@ import json
 import os
 import re
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cbir.errors import FormatError
@@ -129,7 +130,9 @@ class Layout:
         start = folder.relative_to(self.folder).as_posix()
         for name in _names(folder):
             if pattern.fullmatch(name) and f"{start}/{name}" not in named:
-                remove_tree(folder / name)
+                # Where it can't be deleted (Windows, while a reader has it) the next one tries.
+                with suppress(OSError):
+                    remove_tree(folder / name)
 
     @staticmethod
     def _below(folder: Path, pattern: re.Pattern[str]) -> Iterator[Path]:
@@ -146,8 +149,9 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    with suppress(OSError):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def folder_bytes(folder: Path) -> int:

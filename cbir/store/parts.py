@@ -239,7 +239,8 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
     import h5py  # 50 ms that a search need not pay
 
     try:
-        with h5py.File(source, "r") as file:
+        # Parts never change, so no lock is needed, which some file systems don't have.
+        with h5py.File(source, "r", locking=False) as file:
             version = _plain(file.attrs.get("format_version"))
             if version != FORMAT_VERSION:
                 raise FormatError(
