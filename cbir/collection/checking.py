@@ -177,9 +177,9 @@ class Checker:
         self._saw(*(p for p in folder.rglob("*") if p.is_file()))
 
     def _orphans(self, catalogue: Catalogue) -> None:
-        named = named_files(self.layout, catalogue)
+        named = named_files(catalogue)
         channels = [key[6:] for key in catalogue.facts if key.startswith("model.")]
-        named |= {self.layout.model(name) for name in channels}
+        named |= {f"model/{name}" for name in channels}
         for path in self.layout.unnamed(named):
             self.report.orphaned.append(str(path))
             self.report.orphaned_bytes += folder_bytes(path)
@@ -210,4 +210,4 @@ def _digest(catalogue: Catalogue, tally: str) -> str:
         if key in ("recipe_hash", "recipe_file") or key.startswith("model.")
     )
     what = (catalogue.generation[:4], tally, list(facts))
-    return hashlib.sha256(repr(what).encode()).hexdigest()
+    return hashlib.sha256(ascii(what).encode()).hexdigest()

@@ -29,7 +29,7 @@ from cbir._checks import as_ids, check_k, threads
 from cbir.collection import changing
 from cbir.collection.checking import Checker, CheckReport
 from cbir.collection.compacting import compact
-from cbir.collection.opening import Live, open_live
+from cbir.collection.opening import Live, made, open_live
 from cbir.collection.report import BuildReport
 from cbir.collection.scanning import Progress
 from cbir.collection.writing import Writer
@@ -117,7 +117,8 @@ class Collection:
         ------
         FormatError naming the file that is missing, cut, altered, or made under another recipe.
         """
-        return cls(open_live(Layout(path)))
+        # Absolute: it is asked again, perhaps from another working directory.
+        return cls(open_live(Layout(Path(path).absolute())))
 
     @staticmethod
     def check(path: PathLike) -> CheckReport:
@@ -343,9 +344,9 @@ class Collection:
             **({"index": channels["main"]} if list(channels) == ["main"] else {}),
             **({} if list(channels) == ["main"] else {"channels": channels}),
             "bytes": {
-                "features": folder_bytes(layout.features),
+                "features": live.catalogue.bytes_of("parts"),
                 "model": folder_bytes(layout.models),
-                "index": folder_bytes(layout.indexes),
+                "index": live.catalogue.bytes_of("segments"),
                 "catalogue": folder_bytes(layout.catalogue),
             },
         }
@@ -407,19 +408,25 @@ class Collection:
         return report
 
     def _writing(self, n_threads: int, strict: bool, progress: Progress | None) -> changing.Writing:
+        live = self._live
         check_marker(self.path)
-        lock = WriterLock(self._live.layout.lock)
-        return changing.Writing(
-            lock,
-            lambda: Writer(
-                self._live.layout,
-                self.recipe,
-                pipeline=self.pipeline,
+
+        def make() -> Writer:
+            writer = Writer(
+                live.layout,
+                live.recipe,
+                pipeline=live.pipeline,
                 n_threads=n_threads,
                 strict=strict,
                 progress=progress,
-            ),
-        )
+            )
+            if made(writer.catalogue) != made(live.catalogue):
+                raise ParameterError(
+                    f"{self.path}: was deleted and built anew since it was opened; open it again"
+                )
+            return writer
+
+        return changing.Writing(WriterLock(live.layout.lock), make)
 
     def _channel(self, name: str | None) -> str:
         names = list(self._live.segments)

@@ -15,7 +15,7 @@ import numpy as np
 from cbir.collection import extraction, indexing
 from cbir.collection.extraction import write_part
 from cbir.collection.report import BuildReport
-from cbir.collection.writing import Writer, feature_bytes, index_bytes
+from cbir.collection.writing import Writer
 from cbir.errors import FormatError
 from cbir.store import (
     FeaturePart,
@@ -24,7 +24,6 @@ from cbir.store import (
     Publication,
     SegmentRow,
     Stored,
-    folder_bytes,
 )
 
 
@@ -60,8 +59,7 @@ def compact(writer: Writer) -> BuildReport:
 
 
 def _bytes(writer: Writer) -> int:
-    layout, catalogue = writer.layout, writer.catalogue
-    return index_bytes(layout, catalogue, writer.recipe) + feature_bytes(layout, catalogue)
+    return writer.catalogue.bytes_of("segments") + writer.catalogue.bytes_of("parts")
 
 
 def _stale_parts(writer: Writer) -> list[PartRow]:
@@ -69,7 +67,7 @@ def _stale_parts(writer: Writer) -> list[PartRow]:
     sql = "SELECT DISTINCT part FROM images WHERE died IS NOT NULL AND part > 0"
     numbers = {row[0] for row in writer.catalogue.rows(sql)}
     parts = writer.catalogue.parts()
-    sizes = _sizes(writer, parts)
+    sizes = _sizes(parts)
     few = {
         one.number
         for one in parts
@@ -81,12 +79,11 @@ def _stale_parts(writer: Writer) -> list[PartRow]:
     return [one for one in parts if one.number in numbers]
 
 
-def _sizes(writer: Writer, parts: list[PartRow]) -> dict[int, int]:
+def _sizes(parts: list[PartRow]) -> dict[int, int]:
     """Bytes of each part, by number, of all features."""
     sizes: dict[int, int] = {}
     for one in parts:
-        path = writer.layout.part(one.feature, one.number)
-        sizes[one.number] = sizes.get(one.number, 0) + folder_bytes(path)
+        sizes[one.number] = sizes.get(one.number, 0) + one.bytes
     return sizes
 
 
@@ -110,7 +107,7 @@ def _rewritten(
 def _groups(writer: Writer, stale: list[PartRow]) -> Iterator[list[ImageRow]]:
     """Live images of stale parts, by id, cut into what fits into a part."""
     images = {one.number: one.images for one in stale}
-    sizes = _sizes(writer, stale)
+    sizes = _sizes(stale)
     live = writer.catalogue.in_parts(images)
     group: list[ImageRow] = []
     held = 0

@@ -303,7 +303,8 @@ def write_part(part: FeaturePart, layout: Layout, feature: str, number: int) -> 
     checksum = part.write(
         layout.part(feature, number), feature_hash=feature, cbir_version=cbir.__version__
     )
-    return PartRow(feature, number, len(part), part.n_rows, checksum)
+    size = layout.part(feature, number).stat().st_size
+    return PartRow(feature, number, len(part), part.n_rows, size, checksum)
 
 
 def _read(file: str) -> tuple[bytes, int, int]:

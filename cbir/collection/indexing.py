@@ -27,6 +27,7 @@ from cbir.store import (
     PartRow,
     SegmentRow,
     atomic_folder,
+    folder_bytes,
     manifests,
 )
 
@@ -183,6 +184,7 @@ def write_segment(layout: Layout, channel: str, number: int, index: Index) -> Se
         first_id=int(ids[0]),
         last_id=int(ids[-1]),
         rows=len(ids),
+        bytes=folder_bytes(folder),
         manifest=manifests(folder),
         born=0,  # the publication's
     )

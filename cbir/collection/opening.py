@@ -145,7 +145,7 @@ def read_recipe(layout: Layout, catalogue: Catalogue) -> Recipe:
 
 
 def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
-    if before is not None and _made(before.catalogue) == _made(catalogue):
+    if before is not None and made(before.catalogue) == made(catalogue):
         recipe, pipeline, mapped = before.recipe, before.pipeline, before.mapped
     else:
         recipe, mapped = read_recipe(layout, catalogue), {}
@@ -164,8 +164,8 @@ def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
     return Live(layout, recipe, pipeline, catalogue, segments, now)
 
 
-def _made(catalogue: Catalogue) -> dict[str, str]:
-    """Facts that stay for good, unless the collection was deleted and built anew."""
+def made(catalogue: Catalogue) -> dict[str, str]:
+    """Facts that stay as they are, unless the collection is deleted and built anew."""
     return {
         key: value
         for key, value in catalogue.facts.items()

@@ -18,7 +18,6 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,6 @@ from cbir.store import (
     SegmentRow,
     atomic_write,
     create_catalogue,
-    folder_bytes,
     manifests,
     note_times,
 )
@@ -85,8 +83,8 @@ class Writer:
         self.finished = self.catalogue.generation.number > 0
         if self.finished:
             _check_recipe(layout, self.catalogue, recipe)
-        layout.sweep_segments(named_files(layout, self.catalogue))
-        self._left = layout.set_aside(named_files(layout, self.catalogue))
+        layout.sweep_segments(named_files(self.catalogue))
+        self._left = layout.set_aside(named_files(self.catalogue))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -276,7 +274,7 @@ class Writer:
 
     def sweep(self, *, keep_previous: bool = True) -> None:
         """Delete what neither the live generation nor the one before it names."""
-        named = named_files(self.layout, self.catalogue, previous=keep_previous)
+        named = named_files(self.catalogue, previous=keep_previous)
         self.layout.sweep_parts(named)
         self.layout.sweep_segments(named)
 
@@ -309,28 +307,17 @@ class Writer:
         report.generation = generation.number
         report.peak_memory_bytes = peak_memory()
         n = max(generation.indexed, 1)
-        report.bytes_per_image = index_bytes(self.layout, self.catalogue, self.recipe) / n
-        report.feature_bytes_per_image = feature_bytes(self.layout, self.catalogue) / n
+        report.bytes_per_image = self.catalogue.bytes_of("segments") / n
+        report.feature_bytes_per_image = self.catalogue.bytes_of("parts") / n
         return report
 
 
-def named_files(layout: Layout, catalogue: Catalogue, *, previous: bool = True) -> set[Path]:
-    """Parts and segments that the live generation names, and the one before it."""
+def named_files(catalogue: Catalogue, *, previous: bool = True) -> set[str]:
+    """Names of the parts and segments that the live generation has, and the one before it."""
     where = "" if previous else "WHERE died IS NULL"
     parts = catalogue.rows(f"SELECT feature, number FROM parts {where}")
     segments = catalogue.rows(f"SELECT channel, number FROM segments {where}")
-    return {layout.part(*one) for one in parts} | {layout.segment(*one) for one in segments}
-
-
-def index_bytes(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> int:
-    """Bytes of the live segments."""
-    live = [one for name in recipe.channels for one in catalogue.segments(name)]
-    return sum(folder_bytes(layout.segment(one.channel, one.number)) for one in live)
-
-
-def feature_bytes(layout: Layout, catalogue: Catalogue) -> int:
-    """Bytes of the live feature parts."""
-    return sum(folder_bytes(layout.part(one.feature, one.number)) for one in catalogue.parts())
+    return {Layout.part_name(*one) for one in parts} | {Layout.segment_name(*s) for s in segments}
 
 
 def _check_recipe(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> None:

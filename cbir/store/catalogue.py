@@ -27,121 +27,33 @@ folder lies.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.errors import FormatError, LockError, StorageError
 from cbir.store.marker import FORMAT_VERSION
+from cbir.store.schema import (
+    APPLICATION,
+    TALLIED,
+    Generation,
+    ImageRow,
+    PartRow,
+    SegmentRow,
+    digest,
+    seal,
+    shown,
+)
 
-APPLICATION = 0x43424952  # "CBIR", in SQLite's header
 BUSY_SECONDS = 30.0
-TALLIED = {
-    "images": "id, path, hash, bytes, width, height, state, error, passing, part, row, born, died",
-    "labels": "id, born, died, label",
-    "segments": "channel, number, first_id, last_id, rows, manifest, born, died",
-    "parts": "feature, number, images, rows, checksum, born, died",
-}
-SCHEMA = """
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE generations (
-    number INTEGER PRIMARY KEY, next_id INTEGER NOT NULL, next_part INTEGER NOT NULL,
-    next_segment INTEGER NOT NULL, indexed INTEGER NOT NULL, failed INTEGER NOT NULL,
-    removed INTEGER NOT NULL, tally TEXT NOT NULL, seal TEXT NOT NULL);
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL, hash BLOB NOT NULL, bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-    state TEXT NOT NULL, error TEXT, passing INTEGER NOT NULL, part INTEGER NOT NULL,
-    row INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER);
-CREATE INDEX images_path ON images (path);
-CREATE INDEX images_died ON images (died) WHERE died IS NOT NULL;
-CREATE INDEX images_hash ON images (hash) WHERE state = 'ok';
-CREATE INDEX images_failed ON images (id) WHERE state = 'failed';
-CREATE TABLE labels (
-    id INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER, label TEXT NOT NULL,
-    PRIMARY KEY (id, born)) WITHOUT ROWID;
-CREATE INDEX labels_label ON labels (label) WHERE died IS NULL;
-CREATE TABLE segments (
-    channel TEXT NOT NULL, number INTEGER NOT NULL, first_id INTEGER NOT NULL,
-    last_id INTEGER NOT NULL, rows INTEGER NOT NULL, manifest TEXT NOT NULL,
-    born INTEGER NOT NULL, died INTEGER, PRIMARY KEY (channel, number)) WITHOUT ROWID;
-CREATE TABLE parts (
-    feature TEXT NOT NULL, number INTEGER NOT NULL, images INTEGER NOT NULL,
-    rows INTEGER NOT NULL, checksum TEXT NOT NULL, born INTEGER NOT NULL, died INTEGER,
-    PRIMARY KEY (feature, number)) WITHOUT ROWID;
-"""
 _CHUNK = 5000  # ids named in one query
-
-
-class ImageRow(NamedTuple):
-    """What is known of one image.
-
-    `path` is POSIX and relative to the image root (absolute for pictures from elsewhere), `hash`
-    the SHA-256 of the file, `width` and `height` in pixels of the upright picture (0 if it failed).
-    `state` is "ok" or "failed" with the reason in `error`; `passing` marks a failure that may pass,
-    to be tried again. Its features are row `row` of part `part`.
-    """
-
-    id: int
-    path: str
-    hash: bytes
-    bytes: int
-    mtime_ns: int
-    width: int
-    height: int
-    state: str
-    error: str | None
-    passing: bool
-    part: int
-    row: int
-
-
-class SegmentRow(NamedTuple):
-    """A folder of index rows: ids `first_id` to `last_id`, `rows` of them when it was written.
-
-    `manifest` is what `cbir.store.manifests` says of it, `born` the generation that it came with:
-    images that died later than that are in it and masked.
-    """
-
-    channel: str
-    number: int
-    first_id: int
-    last_id: int
-    rows: int
-    manifest: str
-    born: int
-
-
-class PartRow(NamedTuple):
-    """A file of features of `images` images, `rows` descriptors in all, with its checksum."""
-
-    feature: str
-    number: int
-    images: int
-    rows: int
-    checksum: str
-
-
-class Generation(NamedTuple):
-    """One published state: how many images, and the numbers that are free after it."""
-
-    number: int = 0
-    next_id: int = 0
-    next_part: int = 1
-    next_segment: int = 1
-    indexed: int = 0
-    failed: int = 0
-    removed: int = 0
-    tally: str = "0" * 32
-    seal: str = ""
 
 
 class Catalogue:
@@ -276,7 +188,6 @@ class Catalogue:
 
     def count_labels(self) -> int:
         """Different labels among the images that are there."""
-        # Live labels go by their index; a reader of an older generation has to look at all.
         sql = f"SELECT COUNT(DISTINCT label) FROM labels WHERE {self.live('labels')}"
         return int(self.rows(sql)[0][0])
 
@@ -295,6 +206,11 @@ class Catalogue:
         )
         bounds = (segment.born, self.generation.number, segment.first_id, segment.last_id)
         return self._ids(sql + " AND state = 'ok' ORDER BY id", bounds)
+
+    def bytes_of(self, table: str) -> int:
+        """Bytes on disk of all "segments" or "parts"."""
+        sql = f"SELECT COALESCE(SUM(bytes), 0) FROM {table} WHERE {self.live(table)}"
+        return int(self.rows(sql)[0][0])
 
     def parts(self) -> list[PartRow]:
         """All parts, by feature and number."""
@@ -385,27 +301,11 @@ def live_seal(path: Path) -> str:
     return str(row[0])
 
 
-def digest(table: str, row: Sequence[Any]) -> int:
-    """Number that stands for a row in the tally."""
-    return int.from_bytes(hashlib.sha256(repr((table, *row)).encode()).digest()[:16], "little")
-
-
-def shown(total: int) -> str:
-    """Tally as text."""
-    return f"{total % (1 << 128):032x}"
-
-
 def live_segments(connection: sqlite3.Connection) -> list[SegmentRow]:
     """Segments of the newest generation, by channel and ids."""
     fields = ", ".join(SegmentRow._fields)
     sql = f"SELECT {fields} FROM segments WHERE died IS NULL ORDER BY channel, first_id"
     return [SegmentRow(*row) for row in connection.execute(sql)]
-
-
-def seal(generation: Generation, facts: Mapping[str, str], segments: Sequence[SegmentRow]) -> str:
-    """Checksum of what a reader believes on opening."""
-    what = (generation[:-1], sorted(facts.items()), [tuple(one) for one in segments])
-    return hashlib.sha256(repr(what).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager

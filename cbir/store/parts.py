@@ -239,7 +239,8 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
     import h5py  # 50 ms that a search need not pay
 
     try:
-        with h5py.File(source, "r") as file:
+        # Parts never change, so no lock is needed, which some file systems don't have.
+        with h5py.File(source, "r", locking=False) as file:
             version = _plain(file.attrs.get("format_version"))
             if version != FORMAT_VERSION:
                 raise FormatError(
@@ -288,9 +289,9 @@ def _plain(value: Any) -> Any:
 
 def _checksum(attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
     # An altered file may give names and values of any type, so they are compared as they look.
-    said = sorted((repr(name), repr(value)) for name, value in attributes.items())
-    digest = hashlib.sha256(repr(said).encode())
-    for name in sorted(arrays, key=repr):
+    said = sorted((ascii(name), ascii(value)) for name, value in attributes.items())
+    digest = hashlib.sha256(ascii(said).encode())
+    for name in sorted(arrays, key=ascii):
         a = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {a.dtype.str} {a.shape}".encode())
         digest.update(a.tobytes() if a.dtype.kind == "S" else a.reshape(-1).view(np.uint8).data)

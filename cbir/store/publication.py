@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Any
 
 from cbir.store.atomic import atomic_write
-from cbir.store.catalogue import (
+from cbir.store.catalogue import BUSY_SECONDS, live_segments, sqlite_errors
+from cbir.store.marker import FORMAT_VERSION
+from cbir.store.schema import (
     APPLICATION,
-    BUSY_SECONDS,
     SCHEMA,
     TALLIED,
     Generation,
@@ -30,12 +31,9 @@ from cbir.store.catalogue import (
     PartRow,
     SegmentRow,
     digest,
-    live_segments,
     seal,
     shown,
-    sqlite_errors,
 )
-from cbir.store.marker import FORMAT_VERSION
 
 
 def create_catalogue(path: Path) -> None:

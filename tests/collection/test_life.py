@@ -268,6 +268,24 @@ def test_pictures_are_found_after_both_moved(root, tmp_path):
     assert c.update().added == 0
 
 
+def test_a_collection_built_anew_under_an_open_one(root, tmp_path):
+    path = tmp_path / "c"
+    Collection.build(root, path, RECIPES["vlad"])
+    c = Collection.open(path)
+    shutil.rmtree(path)
+    for i in range(3):
+        write_picture(root / f"{i}.png", 70 + i)
+    Collection.build(root, path, RECIPES["vlad"])
+    assert c.ntotal == 10
+    with pytest.raises(ParameterError, match="built anew since it was opened; open it again"):
+        c.add(root / "a/001.png")
+    assert c.refresh()
+    assert c.ntotal == 13
+    expected = Collection.open(path).search(picture(1), 5)
+    np.testing.assert_array_equal(c.search(picture(1), 5).D, expected.D)
+    assert c.add(root / "a/001.png").added == 0
+
+
 def test_searches_from_many_threads_while_it_changes(root, tmp_path):
     Collection.build(root, tmp_path / "c", RECIPES["bow"])
     c = Collection.open(tmp_path / "c")

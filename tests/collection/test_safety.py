@@ -13,8 +13,10 @@ import pytest
 
 from cbir.collection import Collection, extraction
 from cbir.errors import CbirError, FormatError, LockError, ParameterError, StorageError
+from cbir.features import Sift
+from cbir.pipeline import Channel
 from cbir.recipe import Recipe
-from cbir.store import WriterLock, atomic
+from cbir.store import Publication, WriterLock, atomic
 from tests.small import RECIPES, content, write_picture, write_pictures
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs fork and signals")
@@ -104,6 +106,41 @@ def test_open_before_a_build_has_finished(root, tmp_path):
         Collection.build(root, tmp_path / "c", Recipe.load("bow", ["vocabulary.n_words=20000"]))
     with pytest.raises(FormatError, match="run it again if it was stopped"):
         Collection.open(tmp_path / "c")
+
+
+def test_a_model_that_a_killed_build_has_fitted_is_taken_over(root, tmp_path, monkeypatch):
+    path = tmp_path / "c"
+
+    def die(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m:
+        m.setattr(Publication, "__enter__", die)
+        with pytest.raises(KeyboardInterrupt):
+            Collection.build(root, path, RECIPES["bow"])
+    with pytest.raises(FormatError, match="run it again if it was stopped"):
+        Collection.open(path)
+    with monkeypatch.context() as m:
+        m.setattr(Channel, "fit", None)
+        m.setattr(Sift, "extract", None)
+        assert Collection.build(root, path, RECIPES["bow"]).indexed == 10
+    Collection.build(root, tmp_path / "d", RECIPES["bow"])
+    assert content(path) == content(tmp_path / "d")
+
+
+def test_odd_names_and_another_working_directory(root, tmp_path, monkeypatch):
+    """What SQLite's addresses, and relative paths, could stumble over."""
+    name = "c ?mode=memory&x#%41 ü\n.cbir"
+    monkeypatch.chdir(tmp_path)
+    Collection.build("photos", name, COLOUR)
+    c = Collection.open(name)
+    monkeypatch.chdir(root)
+    assert not c.refresh()
+    c.remove([0])
+    assert c.update().added == 1
+    assert len(c.features(3)) == 64
+    assert Collection.check(tmp_path / name).ok
+    assert sorted(p.name for p in tmp_path.iterdir()) == [name, "photos"]
 
 
 def files_of(path):

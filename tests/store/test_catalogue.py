@@ -49,7 +49,7 @@ def failed(i, **changes):
     return row(i, state="failed", error="broken", part=0, row=0, **changes)
 
 
-SEGMENT = SegmentRow("main", 1, 0, 2, 3, "ab" * 32, 1)
+SEGMENT = SegmentRow("main", 1, 0, 2, 3, 99, "ab" * 32, 1)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def path(tmp_path):
     with Publication(file) as p:
         p.add([row(0), row(1), row(2), failed(3, passing=True)], {0: "cat"})
         p.add_segment(SEGMENT)
-        p.add_part(PartRow("f" * 64, 1, 3, 30, "cd" * 32))
+        p.add_part(PartRow("f" * 64, 1, 3, 30, 7, "cd" * 32))
         p.next_id, p.next_part, p.next_segment = 4, 2, 2
         p.facts["image_root"] = "/a"
     return file
@@ -85,7 +85,8 @@ def test_what_was_published_is_read(path):
     np.testing.assert_array_equal(c.indexed_ids(), [0, 1, 2])
     assert c.failed() == [failed(3, passing=True)]
     assert c.segments("main") == [SEGMENT]
-    assert c.parts() == [PartRow("f" * 64, 1, 3, 30, "cd" * 32)]
+    assert c.parts() == [PartRow("f" * 64, 1, 3, 30, 7, "cd" * 32)]
+    assert (c.bytes_of("segments"), c.bytes_of("parts")) == (99, 7)
     assert c.check() == []
     assert c.tally() == c.generation.tally
 
@@ -147,7 +148,7 @@ def test_the_same_changes_give_the_same_tally(path, tmp_path):
     with Publication(again) as p:
         p.add(reversed(rows), {0: "cat"})
         p.add_segment(SEGMENT)
-        p.add_part(PartRow("f" * 64, 1, 3, 30, "cd" * 32))
+        p.add_part(PartRow("f" * 64, 1, 3, 30, 7, "cd" * 32))
     assert Catalogue(again).generation.tally == Catalogue(path).generation.tally
     note_times(again, [(0, 77)])
     c = Catalogue(again)
