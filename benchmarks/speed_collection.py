@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from PIL import Image
 from benchmarks import _commands, schema
 from benchmarks._synthetic import RECIPE, make_collection
 from cbir import Collection
+from cbir.indexes import Flat
 
 SIZES = (10_000, 100_000, 1_000_000)
 SEED = 0
@@ -37,6 +37,7 @@ LIMITS = {"open": 0.050, "search command": 1.0, "search": 0.040, "add": 0.3, "re
 OPEN = """
 import json, sys, time
 from cbir import Collection
+from cbir.indexes import Flat
 def most():  # not getrusage, which knows the process that this one was forked from
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(status["VmHWM"].split()[0]) / 1024
@@ -45,6 +46,18 @@ start = time.perf_counter()
 Collection.open(sys.argv[1])
 took = time.perf_counter() - start
 print(json.dumps({"s": took, "peak_mib": most(), "more_mib": most() - before}))
+"""
+
+MAPPED = """
+import json, sys, time
+import numpy as np
+from cbir import indexes
+index = indexes.load(sys.argv[1], mmap=True)
+start = time.perf_counter()
+index.search(np.full((1, 64), 0.5, np.float32), 12)
+took = time.perf_counter() - start
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({"s": took} | {k: int(status[k].split()[0]) for k in ("VmHWM", "RssAnon")}))
 """
 
 
@@ -61,9 +74,9 @@ def pictures(folder: Path, n: int, *, seed: int) -> list[Path]:
 
 def opening(folder: Path) -> dict[str, float]:
     """Open in a new process, and how much memory that took beyond the imports."""
-    line = [sys.executable, "-c", OPEN, str(folder)]
-    done = subprocess.run(line, cwd=_commands.ROOT, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, float] = json.loads(
+        _commands.output([sys.executable, "-c", OPEN, str(folder)])
+    )
     return found
 
 
@@ -135,31 +148,21 @@ def unchanged(n: int, work: Path, repeats: int) -> dict[str, Any]:
 
 
 def mapped(work: Path, megabytes: int = 1000) -> dict[str, Any]:
-    """Memory of a search by its stored row in a mapped index that is larger than that."""
-    folder, images = work / "mapped.cbir", work / "mapped"
-    n = megabytes * 1_000_000 // 256
-    make_collection(folder, images, n, seed=SEED)
-    code = (
-        "import json, resource, sys, time\nfrom cbir import Collection\n"
-        "c = Collection.open(sys.argv[1])\nstart = time.perf_counter()\nc.search_ids([3], 12)\n"
-        "took = time.perf_counter() - start\n"
-        "status = dict(l.split(':', 1) for l in open('/proc/self/status'))\n"
-        "kib = {k: int(status[k].split()[0]) for k in ('VmHWM', 'RssAnon', 'RssFile')}\n"
-        "print(json.dumps({'s': took, **kib}))"
-    )
-    line = [sys.executable, "-c", code, str(folder)]
-    runs = []
-    for _ in range(3):
-        done = subprocess.run(line, cwd=_commands.ROOT, capture_output=True, text=True, check=True)
-        runs.append(json.loads(done.stdout))
+    """Memory of a process that searches a mapped index of that size."""
+    folder, n = work / "mapped", megabytes * 1_000_000 // 256
+    index = Flat(64)
+    index.add(np.random.default_rng(SEED).random((n, 64), np.float32))
+    index.save(folder)
+    del index
+    runs = [
+        json.loads(_commands.output([sys.executable, "-c", MAPPED, str(folder)])) for _ in "123"
+    ]
     row = schema.timing_row(
         "search in a mapped index", np.array([r["s"] for r in runs]), threads=2, images=n
     )
-    shutil.rmtree(folder)
-    memory = {
-        "index_mib": n * 264 / 2**20,
-        "peak_mib": runs[-1]["VmHWM"] / 1024,
-        "own_mib": runs[-1]["RssAnon"] / 1024,
+    memory = {"index_mib": n * 264 / 2**20} | {
+        name: float(np.median([r[key] for r in runs])) / 1024
+        for name, key in (("peak_mib", "VmHWM"), ("own_mib", "RssAnon"))
     }
     return {**row, **memory}
 
