@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir import _describe
+from cbir.collection import extraction
 from cbir.collection import Collection
 from cbir.errors import ImageError, ParameterError
 from cbir.recipe import Recipe
@@ -20,7 +20,7 @@ COLOUR = RECIPES["colour"]
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(_describe, "PART", 4)  # ten pictures make three parts
+    monkeypatch.setattr(extraction, "PART_IMAGES", 4)  # ten pictures make three parts
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cbir import _describe
+from cbir.collection import extraction
 from cbir.collection import Collection
 from cbir.errors import CbirError, FormatError, LockError, StorageError
 from cbir.store import WriterLock, atomic
@@ -24,13 +24,13 @@ COLOUR = RECIPES["colour"]
 KILL = """
 import os, signal, shutil, sys
 from pathlib import Path
-from cbir import _describe
+from cbir.collection import extraction
 from cbir.collection import Collection
 from tests.small import RECIPES, tree
 
 root, work, name, base = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
 stride = int(sys.argv[5])
-_describe.PART = 4
+extraction.PART_IMAGES = 4
 
 def build(path, die_at):
     pid = os.fork()
@@ -90,7 +90,7 @@ print("steps", n - 1)
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(_describe, "PART", 4)
+    monkeypatch.setattr(extraction, "PART_IMAGES", 4)
 
 
 @pytest.fixture
@@ -129,10 +129,10 @@ def test_killed_at_every_step_of_a_second_build(name, root, tmp_path):
 
 RANDOM_KILL = """
 import sys
-from cbir import _describe
+from cbir.collection import extraction
 from cbir.collection import Collection
 from tests.small import RECIPES
-_describe.PART = 4
+extraction.PART_IMAGES = 4
 print("go", flush=True)
 Collection.build(sys.argv[1], sys.argv[2], RECIPES["bow"])
 """
@@ -304,7 +304,7 @@ def test_full_disk_loses_nothing(name, root, tmp_path, monkeypatch):
             break
         finally:
             monkeypatch.undo()
-            monkeypatch.setattr(_describe, "PART", 4)
+            monkeypatch.setattr(extraction, "PART_IMAGES", 4)
     assert failing_at > 3
     assert Collection.open(path).ntotal == 11
 

@@ -5,7 +5,7 @@ r"""Evaluate a collection under a protocol: rank and score every query, time som
     collection + protocol --> rank (blocks of queries) --> Evaluator --> metrics, per query
                           \-> time_queries (a file at a time, one thread) --> p50, p95
 
-Two different things are measured, and never mixed:
+`cbir.collection.asking` makes the protocol. Two different things are measured, and never mixed:
 
 - **How good.** A query that is an image of the collection is asked with its stored vector: what
   indexing made of it, without decoding it again. A query from outside, or one that asks with a
@@ -23,19 +23,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.errors import ImageError, ParameterError
-from cbir.evaluation import Evaluator, Protocol, from_file, leave_one_out, ukbench
+from cbir.errors import ImageError
+from cbir.evaluation import Evaluator, Protocol
 from cbir.evaluation.curves import mean_curve
 
 if TYPE_CHECKING:
     from cbir.collection import Collection
 
-BLOCK = 256
+BLOCK_IDS = 1 << 23  # ids in a block of rankings: 100 MB with their scores
 HEAD = 12  # results kept of each query, for the report
 TIMED_QUERIES = 100
 TIMED_K = 12
@@ -50,7 +50,9 @@ class Evaluation:
     Attributes
     ----------
     protocol : who asked, what was right.
+    depth : results ranked for each query.
     metrics : name -> mean over the queries with positives; without the two counts.
+    exact : names of the metrics that this depth gives exactly; the others are lower bounds.
     n_queries, n_queries_skipped : queries that were averaged, and that have no positives.
     per_query : metric name -> (nq,) float64, NaN where skipped.
     curve : (recall, precision), each (101,) float64.
@@ -60,7 +62,9 @@ class Evaluation:
     """
 
     protocol: Protocol
+    depth: int
     metrics: dict[str, float]
+    exact: list[str]
     n_queries: int
     n_queries_skipped: int
     per_query: dict[str, NDArray[np.float64]]
@@ -78,53 +82,35 @@ class Evaluation:
         return {"p50": p50, "p95": p95, "n": len(self.query_ms), "threads": 1}
 
 
-def make_protocol(
-    collection: Collection, spec: str, *, missing: Literal["error", "count"] = "error"
-) -> Protocol:
-    """Make the protocol `spec` names: "ukbench", "leave-one-out", or the path of a query file.
-
-    Raises
-    ------
-    ParameterError where the collection's labels don't allow it; FormatError on a bad query file.
-    """
-    ids = np.asarray(collection.ids, np.int64)
-    if spec not in ("ukbench", "leave-one-out"):
-        if not Path(spec).suffix and not Path(spec).exists():
-            raise ParameterError(
-                f"evaluate: protocol {spec!r} is neither ukbench, leave-one-out nor a query file"
-            )
-        paths = collection.paths(ids.tolist())
-        return from_file(spec, dict(zip(paths, ids.tolist(), strict=True)), missing=missing)
-    labels = collection.labels(ids.tolist())
-    if all(label is None for label in labels):
-        raise ParameterError(
-            f"evaluate: protocol {spec} needs labels, and this collection has none; "
-            "build it with --labels ukbench, folders or a CSV file"
-        )
-    return (ukbench if spec == "ukbench" else leave_one_out)(ids, labels)
-
-
 def evaluate_collection(
     collection: Collection,
     protocol: Protocol,
     *,
+    depth: int | None = None,
     n_threads: int = 0,
     timed_queries: int = TIMED_QUERIES,
     progress: ProgressCallback | None = None,
 ) -> Evaluation:
     """Rank, score and time every query of `protocol`.
 
+    Parameters
+    ----------
+    depth : results to rank for each query; all images where not given. Fewer are quicker, and
+        leave some metrics lower bounds (`Protocol.exact_at`).
+
     Raises
     ------
     ParameterError where no query has a positive; ImageError where an outside query can't be read.
     """
     tell = progress or (lambda stage, done, total: None)
+    depth = min(depth or protocol.depth, protocol.depth)
+    size = max(1, min(256, BLOCK_IDS // max(1, depth)))
     evaluator = Evaluator(protocol)
     heads_i, heads_d = [], []
     started = time.perf_counter()
-    for start in range(0, len(protocol), BLOCK):
-        block = np.arange(start, min(start + BLOCK, len(protocol)))
-        scores, ids = rank_block(collection, protocol, block, protocol.depth, n_threads=n_threads)
+    for start in range(0, len(protocol), size):
+        block = np.arange(start, min(start + size, len(protocol)))
+        scores, ids = rank_block(collection, protocol, block, depth, n_threads=n_threads)
         evaluator.add(ids)
         heads_i.append(ids[:, :HEAD].copy())
         heads_d.append(scores[:, :HEAD].copy())
@@ -132,10 +118,15 @@ def evaluate_collection(
     ranked = time.perf_counter()
     metrics = evaluator.metrics()
     n_queries, skipped = int(metrics.pop("n_queries")), int(metrics.pop("n_queries_skipped"))
+    exact = [name for name in metrics if protocol.exact_at(name, depth)]
+    if "revisitop_mP@10" not in exact:  # it may be too high as well as too low then
+        del metrics["revisitop_mP@10"]
     query_ms = time_queries(collection, protocol, timed_queries, progress=tell)
     return Evaluation(
         protocol=protocol,
+        depth=depth,
         metrics=metrics,
+        exact=exact,
         n_queries=n_queries,
         n_queries_skipped=skipped,
         per_query=evaluator.per_query(),
@@ -158,30 +149,28 @@ def rank_block(
     """Rank the queries at the positions `block`: scores and ids, (len(block), k) each."""
     scores = np.zeros((len(block), k), np.float32)
     ids = np.full((len(block), k), -1, np.int64)
-    stored = np.array(
-        [query_file(collection, protocol, int(i), only_outside=True) is None for i in block]
-    )
+    stored = np.array([not asks_with_its_file(protocol, int(i)) for i in block])
     if stored.any():
         found = collection.search_ids(protocol.query_ids[block[stored]], k, n_threads=n_threads)
         scores[stored], ids[stored] = found.D, found.I
     for row in np.flatnonzero(~stored):
         path = query_file(collection, protocol, int(block[row]))
-        assert path is not None
         region = protocol.regions[block[row]] if protocol.regions else None
         found = collection.search(path, k, region=region, n_threads=n_threads)
         scores[row], ids[row] = found.D[0], found.I[0]
     return scores, ids
 
 
-def query_file(
-    collection: Collection, protocol: Protocol, i: int, *, only_outside: bool = False
-) -> Path | None:
-    """Give the file of query `i`; with `only_outside` None where its stored vector is what asks."""
+def asks_with_its_file(protocol: Protocol, i: int) -> bool:
+    """Whether query `i` comes from outside or looks at a region; else its stored vector asks."""
+    outside = protocol.query_paths is not None and protocol.query_paths[i] is not None
+    return outside or (protocol.regions is not None and protocol.regions[i] is not None)
+
+
+def query_file(collection: Collection, protocol: Protocol, i: int) -> Path:
+    """Give the file of query `i`."""
     if protocol.query_paths is not None and protocol.query_paths[i] is not None:
         return Path(str(protocol.query_paths[i]))
-    has_region = protocol.regions is not None and protocol.regions[i] is not None
-    if only_outside and not has_region:
-        return None
     return Path(collection.image_path(int(protocol.query_ids[i])))
 
 
@@ -197,13 +186,12 @@ def time_queries(
     Queries whose file has gone or can't be read are left out.
     """
     tell = progress or (lambda stage, done, total: None)
-    at = np.unique(np.linspace(0, len(protocol) - 1, min(n, len(protocol))).round().astype(int))
-    if n == 0:
+    at = spread(len(protocol), n)
+    if not len(at):
         return np.zeros(0)
     took: list[float] = []
     for turn, i in enumerate([at[0], *at]):  # the first is asked twice: the first time warms up
         path = query_file(collection, protocol, int(i))
-        assert path is not None
         region = protocol.regions[i] if protocol.regions else None
         try:
             started = time.perf_counter()
@@ -215,6 +203,15 @@ def time_queries(
             took.append(1e3 * elapsed)
         tell("time queries", turn, len(at))
     return np.array(took, np.float64)
+
+
+def spread(n_all: int, n: int) -> NDArray[np.int64]:
+    """Give up to `n` positions spread evenly over ``range(n_all)``, the first and last among them.
+
+    >>> spread(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return np.unique(np.linspace(0, n_all - 1, min(n, n_all)).round().astype(np.int64))
 
 
 def pick_queries(result: Evaluation, n: int, *, worst: bool) -> list[int]:
