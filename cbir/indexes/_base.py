@@ -2,9 +2,10 @@
 
 An index keeps its rows in the order they were added and an int64 id for each (`_ids.py`). The base
 turns ids into positions, refuses what can't be, pads answers; `_files.py` writes and reads the
-folder. A class says how its rows are checked (`_rows`), kept (`_no_data`, `_extended`, `_kept`,
-`_take`), searched (`_search`, `_range`, `_score`) and which arrays make it up (`_row_arrays`,
-`_adopted`; `_trained_arrays` and `_adopt_trained` where there is something to train).
+folder. A class says how its rows are checked (`_rows`), coded (`_encode`, `_decode`, where they are
+not kept as they came), held (`_no_data`, `_extended`, `_kept`, `_take`), searched (`_search`,
+`_range`, `_score`) and which arrays make it up (`_row_arrays`, `_adopted`; `_trained_arrays` and
+`_adopt_trained` where there is something to train).
 
 A class keeps all it holds in one object that never changes: a step makes a new one, and the base
 puts it in place together with the new ids by one assignment. So `add` either happens or leaves no
@@ -76,9 +77,17 @@ class Index(Stored):
     def _no_data(self) -> Any:
         """Give what the class holds of no row; called by the constructor."""
 
+    def _encode(self, rows: Any, n_threads: int) -> Any:
+        """Give checked rows in the form in which they are kept, such as codes."""
+        return rows
+
+    def _decode(self, kept: Any) -> Any:
+        """Give kept rows as `reconstruct` promises them."""
+        return kept
+
     @abstractmethod
-    def _extended(self, rows: Any, n_threads: int) -> Any:
-        """Give what the class holds with checked `rows` after those of `self._data`."""
+    def _extended(self, kept: Any, n_threads: int) -> Any:
+        """Give what the class holds with encoded rows after those of `self._data`."""
 
     @abstractmethod
     def _kept(self, positions: Positions, n_threads: int) -> Any:
@@ -86,7 +95,7 @@ class Index(Stored):
 
     @abstractmethod
     def _take(self, positions: Positions) -> Any:
-        """Give the rows at these positions, in any order and with repeats."""
+        """Give the rows at these positions as they are kept, in any order and with repeats."""
 
     @abstractmethod
     def _search(
@@ -195,7 +204,7 @@ class Index(Stored):
             names = np.arange(first, first + len(rows), dtype=np.int64)
         else:
             names = _checks.as_ids(ids, who=who, n=len(rows))
-        self._append(rows, names, n_threads, who)
+        self._append(self._encode(rows, n_threads), names, n_threads, who)
 
     def absorb(self, other: Index, ids: ArrayLike, *, n_threads: int = 0) -> None:
         """Add the rows that `other` holds under `ids`, as it keeps them, under the same ids.
@@ -217,22 +226,21 @@ class Index(Stored):
         self._append(other._take(at), names, _checks.threads(n_threads, who=who), who)
 
     def _is_like(self, other: Index) -> bool:
-        if type(other) is not type(self) or (other.d, other._options()) != (
-            self.d,
-            self._options(),
-        ):
+        if type(other) is not type(self) or other.d != self.d:
+            return False
+        if other._options() != self._options():
             return False
         mine, theirs = self._trained_arrays(), other._trained_arrays()
         return all(a is theirs[name] or np.array_equal(a, theirs[name]) for name, a in mine.items())
 
-    def _append(self, rows: Any, names: NDArray[np.int64], n_threads: int, who: str) -> None:
+    def _append(self, kept: Any, names: NDArray[np.int64], n_threads: int, who: str) -> None:
         there = self._ids.positions(names) >= 0
         if there.any():
             raise ParameterError(
                 f"{who}: id {int(names[there][0])} is in the index already; remove it first"
             )
         if len(names):
-            self._held = (self._ids.added(names), self._extended(rows, n_threads))
+            self._held = (self._ids.added(names), self._extended(kept, n_threads))
 
     def search(
         self,
@@ -372,7 +380,7 @@ class Index(Stored):
             raise DimensionError(f"{who}: ids has shape {wanted.shape}, expected (n,)")
         at = self._ids.positions(wanted)
         refuse_unknown(who, wanted, at >= 0)
-        return self._take(at)
+        return self._decode(self._take(at))
 
     def _sharing(self) -> Self:
         new = type(self).__new__(type(self))  # copy.copy would go through pickle's arrays

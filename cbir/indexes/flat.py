@@ -85,9 +85,9 @@ class Flat(Index):
     def _no_data(self) -> Growing:
         return Growing(np.zeros((0, self.d), np.float32))
 
-    def _extended(self, rows: NDArray[np.float32], n_threads: int) -> Growing:
+    def _extended(self, kept: NDArray[np.float32], n_threads: int) -> Growing:
         data: Growing = self._data
-        return data.grown(rows)
+        return data.grown(kept)
 
     def _kept(self, positions: Positions, n_threads: int) -> Growing:
         return Growing(self._x[positions])

@@ -110,9 +110,9 @@ class InvertedFile(Index):
         rows = SparseVectors.from_dense(np.zeros((0, self.d), np.float32))
         return _Held.of(rows, _core.InvertedFile(self.d, self.metric), 1)
 
-    def _extended(self, rows: SparseVectors, n_threads: int) -> _Held:
+    def _extended(self, kept: SparseVectors, n_threads: int) -> _Held:
         held: _Held = self._data
-        return held.extended(rows, n_threads)
+        return held.extended(kept, n_threads)
 
     def _kept(self, positions: Positions, n_threads: int) -> _Held:
         return _Held.of(self._take(positions), _core.InvertedFile(self.d, self.metric), n_threads)
