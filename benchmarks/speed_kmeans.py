@@ -28,6 +28,7 @@ from sklearn.cluster import KMeans as Sklearn
 from threadpoolctl import threadpool_limits
 
 from benchmarks import schema
+from benchmarks._peak import fma_peak, issue_rate
 from benchmarks._photos import ukbench_bags
 from cbir import _core
 from cbir.vocabulary import KMeans
@@ -69,14 +70,14 @@ def kernel_rows(x: np.ndarray, n_words: int, wanted: int, most: int) -> list[dic
     before, rows = _core.simd_level(), []
     for level in _core.simd_levels()[1:]:
         _core.set_simd_level(level)
-        peaks, seconds, issued = [_core.fma_peak()], [], [_core.issue_rate()]
+        peaks, seconds, issued = [fma_peak()], [], [issue_rate()]
         words.assign(x, 1)
         while len(seconds) < most and alone(issued).sum() < wanted:
             start = time.perf_counter()
             words.assign(x, 1)
             seconds.append(time.perf_counter() - start)
-            issued.append(_core.issue_rate())
-            peaks.append(_core.fma_peak())
+            issued.append(issue_rate())
+            peaks.append(fma_peak())
         rates = 2 * x.size * n_words / np.array(seconds) / 1e9
         rate, peak = float(np.median(rates)), float(np.median(peaks))
         facts = {"gflops": rate, "peak_gflops": peak, "of_peak": rate / peak}

@@ -1,6 +1,6 @@
-"""Run native tests under a sanitizer: ``python tests/sanitize.py address|thread [pytest arguments]``.
+"""Run native tests under a sanitizer: ``python tests/sanitize.py address|thread [ARGUMENTS]``.
 
-The working tree is copied to build/sanitize-KIND and compiled there with the sanitizer, so that the
+ARGUMENTS are pytest's; without any, the native tests run. The working tree is copied to build/sanitize-KIND and compiled there with the sanitizer, so that the
 ordinary build stays as it is. ``address`` is AddressSanitizer with UndefinedBehaviorSanitizer,
 ``thread`` is ThreadSanitizer; the first finding ends the run. Needs GCC, whose run-time libraries
 are loaded before Python's own.
@@ -70,9 +70,9 @@ def main(kind: str, arguments: list[str]) -> int:
     if subprocess.run(build, cwd=tree, env=env).returncode:
         return 1
     env |= {
-        # libstdc++ beside it: the sanitizer wraps its throw, and Python alone would bring it too late.
+        # libstdc++ beside it: the sanitizer wraps its throw, and Python would bring it too late.
         "LD_PRELOAD": f"{library(LIBRARY[kind])} {library('libstdc++.so.6')}",
-        # Python frees little at its end; a refused allocation is NULL, as it is without a sanitizer.
+        # Python frees little at its end; a refused allocation gives NULL, as without a sanitizer.
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:halt_on_error=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
         "TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT / 'tests' / 'sanitize.supp'}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cbir import _cli
+from cbir.commands import running
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "datasets/README.md"]
@@ -38,7 +38,7 @@ def test_commands_and_flags_exist(page, command):
     name = words[0].removeprefix("cbir.")
     if name == "NAME":
         return
-    assert name in _cli.COMMANDS
+    assert name in running.COMMANDS
     sub = [words[1].split("|")[0]] if name == "datasets" and len(words) > 1 else []
     flags = [word for word in words[1:] if word.startswith("-")]
     if flags or sub:
@@ -78,4 +78,4 @@ def test_quoted_lines_are_in_the_files():
 
 def test_exit_codes_are_those_of_the_commands():
     rows = re.findall(r"(?m)^\| (\d+) \|", TEXT["README.md"])
-    assert [int(code) for code in rows] == sorted(_cli.EXIT_CODES)
+    assert [int(code) for code in rows] == sorted(running.EXIT_CODES)

@@ -9,7 +9,10 @@
 
 A bag of words with many words (10^4 and more) is sparse and is searched in an inverted file; VLAD
 with few words (16 to 256) is dense and is searched like any vector. Both are learned maps: ``fit``,
-``transform``, ``save``, ``load``; both give a zero row for an image without descriptors.
+``transform``, ``save``, ``load``; both give a zero row for an image without descriptors. What they
+take and give stands in `takes` and `gives`; `learns` says whether `fit` learns anything. An
+aggregation that learns from all images (the idf of a bag of words) is fitted a batch at a time:
+``count`` each, ``fit_counts`` to all of them, ``weigh`` each.
 
 Read first: `cbir.reference.bow` and `cbir.reference.vlad`, the plain twins; then `bow.py` and
 `vlad.py` here, whose flat loops are ``_bow.pyx`` and ``csrc/vlad/``. A new aggregation is a file

@@ -17,7 +17,7 @@ Read `labels.py` first. To add a data set, add a card; a truth rule that no othe
 
 from cbir.datasets.card import Card, CheckReport, card, cards, check
 from cbir.datasets.fetch import FetchError, download, extract, fetch
-from cbir.datasets.labels import resolve_labels
+from cbir.datasets.labels import check_label_spec, resolve_labels, ukbench_labels
 from cbir.datasets.load import Dataset, Query, load
 from cbir.datasets.natural import natural_key
 from cbir.datasets.render import render
@@ -31,6 +31,7 @@ __all__ = [
     "card",
     "cards",
     "check",
+    "check_label_spec",
     "download",
     "extract",
     "fetch",
@@ -38,4 +39,5 @@ __all__ = [
     "natural_key",
     "render",
     "resolve_labels",
+    "ukbench_labels",
 ]

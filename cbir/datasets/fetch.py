@@ -4,7 +4,7 @@ A file is written as ``NAME.part`` and renamed only when it is whole and its SHA
 name that exists is a file that is good. A cut connection is taken up where it broke (HTTP Range); a
 server that can't is asked from the start. Archives are unpacked into the data set's folder; a
 member that would lie outside it, or that is a device or a link out of it, refuses the whole archive
-before anything is written.
+before anything is written (`tarfile.data_filter`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import IO
 from urllib.parse import unquote, urlparse
 
 from cbir.datasets.card import File, card
-from cbir.errors import FormatError, ParameterError, StorageError
+from cbir.errors import DependencyError, FormatError, ParameterError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def extract(archive: str | Path, folder: str | Path, *, max_bytes: int = 100 * 2
     """Unpack a tar or zip file into `folder`; nothing is written when a member would leave it.
 
     Returns the files written. Raises FormatError naming archive and member: an absolute path,
-    ``..``, a link or device, more than `max_bytes` in all, a damaged archive.
+    ``..``, a device or a link that leads out, more than `max_bytes` in all, a damaged archive.
     """
     archive, folder = Path(archive), Path(folder)
     try:
@@ -220,13 +220,20 @@ def extract(archive: str | Path, folder: str | Path, *, max_bytes: int = 100 * 2
                 sizes = {_inside(archive, m.filename): m.file_size for m in files}
                 _check_total(archive, sizes, max_bytes)
                 return [_write(folder, m.filename, z.open(m)) for m in files]
+        if not hasattr(tarfile, "data_filter"):  # Python before 3.11.4
+            raise DependencyError(
+                f"{archive}: unpacking a tar file safely needs Python 3.11.4 or newer; "
+                "unpack it by hand, or update Python"
+            )
         with tarfile.open(archive) as t:
-            members = [m for m in t.getmembers() if not m.isdir()]
-            for m in members:
-                if not m.isreg():
-                    raise FormatError(f"{archive}: {m.name!r} is a link or a device, refused")
+            members = t.getmembers()
             _check_total(archive, {_inside(archive, m.name): m.size for m in members}, max_bytes)
-            return [_write(folder, m.name, t.extractfile(m)) for m in members]
+            for m in members:  # all of them, before the first is written
+                tarfile.data_filter(m, str(folder))
+            t.extractall(folder, members, filter="data")
+            return [folder / m.name for m in members if m.isreg()]
+    except tarfile.FilterError as error:
+        raise FormatError(f"{archive}: {error}; refused, nothing was unpacked") from error
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise FormatError(f"{archive}: damaged archive: {error}") from error
 
@@ -253,14 +260,13 @@ def _check_total(archive: Path, sizes: dict[str, int], max_bytes: int) -> None:
         )
 
 
-def _write(folder: Path, name: str, source: IO[bytes] | None) -> Path:
+def _write(folder: Path, name: str, source: IO[bytes]) -> Path:
     target = folder / PurePosixPath(name.replace("\\", "/"))
     # A link that already lies in the folder could still lead out of it.
     if not target.parent.resolve().is_relative_to(folder.resolve()):
         raise FormatError(f"{target}: its folder is a link out of {folder}")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    assert source is not None, "links were refused before"
     with source, part.open("wb") as out:
         shutil.copyfileobj(source, out, _BLOCK)
     part.replace(target)

@@ -31,8 +31,8 @@ def resolve_labels(
         folder of the path, None for images at the top); or the path of a CSV file with the columns
         path,label.
     paths : relative POSIX paths, in any order.
-    complete : for "ukbench", insist on all four views of each object. Turn off when adding single
-        images.
+    complete : insist on all four views of each object for "ukbench", and on an image for every row
+        of a CSV file. Turn off when adding single images.
 
     Returns
     -------
@@ -44,6 +44,7 @@ def resolve_labels(
     >>> resolve_labels("folders", ["cats/1.jpg", "dogs/old/7.jpg", "logo.png"])
     ['cats', 'dogs', None]
     """
+    check_label_spec(spec)
     if spec == "none":
         return [None] * len(paths)
     if spec == "ukbench":
@@ -52,8 +53,21 @@ def resolve_labels(
         return list(ukbench_labels(paths, complete=complete))
     if spec == "folders":
         return folder_labels(paths)
-    if Path(spec).is_file() or str(spec).lower().endswith((".csv", ".tsv", ".txt")):
-        return csv_labels(spec, paths)
+    return csv_labels(spec, paths, complete=complete)
+
+
+def check_label_spec(spec: str | Path) -> None:
+    """Refuse what is no label spec, before any work is spent on pictures.
+
+    Raises
+    ------
+    ParameterError where `spec` is none of "none", "ukbench", "folders" and a CSV file; FormatError
+    where such a file is missing.
+    """
+    if spec in ("none", "ukbench", "folders") or Path(spec).is_file():
+        return
+    if str(spec).lower().endswith((".csv", ".tsv", ".txt")):
+        raise FormatError(f"labels {spec}: there is no such file")
     raise ParameterError(
         f"labels={str(spec)!r}, allowed is none, ukbench, folders or a CSV file path,label"
     )
@@ -123,7 +137,9 @@ def folder_labels(paths: Sequence[str]) -> list[str | None]:
     return [p[0] if len(p) > 1 else None for p in parts]
 
 
-def csv_labels(file: str | Path, paths: Sequence[str]) -> list[str | None]:
+def csv_labels(
+    file: str | Path, paths: Sequence[str], *, complete: bool = True
+) -> list[str | None]:
     """Labels from a CSV (or, by its name, TSV) file of two columns, path and label; a header is
     optional.
 
@@ -133,7 +149,7 @@ def csv_labels(file: str | Path, paths: Sequence[str]) -> list[str | None]:
     Raises
     ------
     FormatError naming file and line: missing file, not two columns, a path twice with different
-    labels, a path that is not among the images.
+    labels; if `complete`, a path that is not among the images.
     """
     file = Path(file)
     known = set(paths)
@@ -155,6 +171,8 @@ def csv_labels(file: str | Path, paths: Sequence[str]) -> list[str | None]:
                     continue
                 path = path if path in known else path.replace("\\", "/").removeprefix("./")
                 if path not in known:
+                    if not complete:
+                        continue
                     raise FormatError(
                         f"{where}: {path!r} is not among the {len(paths)} images; "
                         "paths are relative to their folder"

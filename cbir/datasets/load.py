@@ -35,7 +35,7 @@ class Dataset:
     where they are named.
 
     Without `queries` every labelled image is a query: UKBench with itself in the database, others
-    without.
+    without. `database` are the images that may answer, where some only ask; None: all.
     """
 
     card: Card
@@ -43,6 +43,7 @@ class Dataset:
     paths: list[str]
     labels: list[str | None]
     queries: list[Query] = field(default_factory=list)
+    database: list[str] | None = None
 
 
 def load(name: str, root: str | Path) -> Dataset:
@@ -60,11 +61,10 @@ def load(name: str, root: str | Path) -> Dataset:
         raise ParameterError(
             f"{name}: {folder} holds no {this.pattern}; `python -m cbir.datasets fetch {name}`?"
         )
-    labels, queries = _RULES[this.truth.rule](this, Path(root), paths)
-    return Dataset(this, folder, paths, labels, queries)
+    return Dataset(this, folder, paths, *_RULES[this.truth.rule](this, Path(root), paths))
 
 
-_Truth = tuple[list[str | None], list[Query]]
+_Truth = tuple[list[str | None], list[Query], list[str] | None]
 
 
 def _number(path: str) -> int:
@@ -75,11 +75,11 @@ def _number(path: str) -> int:
 
 
 def _ukbench(this: Card, root: Path, paths: list[str]) -> _Truth:
-    return resolve_labels("ukbench", paths), []
+    return resolve_labels("ukbench", paths), [], None
 
 
 def _folders(this: Card, root: Path, paths: list[str]) -> _Truth:
-    return folder_labels(paths), []
+    return folder_labels(paths), [], None
 
 
 def _holidays(this: Card, root: Path, paths: list[str]) -> _Truth:
@@ -91,7 +91,7 @@ def _holidays(this: Card, root: Path, paths: list[str]) -> _Truth:
         for path in paths
         if _number(path) % 100 == 0
     ]
-    return [str(_number(p) // 100) for p in paths], queries
+    return [str(_number(p) // 100) for p in paths], queries, None
 
 
 def _blocks(this: Card, root: Path, paths: list[str]) -> _Truth:
@@ -106,7 +106,7 @@ def _blocks(this: Card, root: Path, paths: list[str]) -> _Truth:
         for path, label in zip(paths, labels, strict=True)
         if path.startswith("queries/")
     ]
-    return labels, queries
+    return labels, queries, [path for path, _ in database]
 
 
 def _pairs(this: Card, root: Path, paths: list[str]) -> _Truth:
@@ -118,7 +118,8 @@ def _pairs(this: Card, root: Path, paths: list[str]) -> _Truth:
             if match not in known:
                 raise FormatError(f"{this.name}: {path} has no {match}")
             queries.append(Query(path, [match]))
-    return [PurePosixPath(p).stem for p in paths], queries
+    database = [p for p in paths if not p.startswith(f"{this.truth.queries}/")]
+    return [PurePosixPath(p).stem for p in paths], queries, database
 
 
 def _oxford(this: Card, root: Path, paths: list[str]) -> _Truth:
@@ -147,7 +148,7 @@ def _oxford(this: Card, root: Path, paths: list[str]) -> _Truth:
         labels.update((path, re.sub(r"_[0-9]+$", "", stem)) for path in relevant)
     if not queries:
         raise FormatError(f"{this.name}: {truth} holds no *_query.txt")
-    return [labels.get(p) for p in paths], queries
+    return [labels.get(p) for p in paths], queries, None
 
 
 _RULES: dict[str, Callable[[Card, Path, list[str]], _Truth]] = {

@@ -48,12 +48,13 @@ from cbir.evaluation.metrics import (
 )
 from cbir.evaluation.neighbours import knn_recall, knn_recall_by_distance
 from cbir.evaluation.protocols import Protocol, leave_one_out, ukbench
-from cbir.evaluation.query_file import from_file
+from cbir.evaluation.query_file import QueryEntry, from_file, from_queries
 from cbir.evaluation.ranking import positive_ranks, rank_by_score
 
 __all__ = [
     "Evaluator",
     "Protocol",
+    "QueryEntry",
     "accuracy",
     "average_precision",
     "average_precision_11_point",
@@ -62,6 +63,7 @@ __all__ = [
     "average_precision_trapezoid",
     "evaluate",
     "from_file",
+    "from_queries",
     "interpolated_precision",
     "knn_recall",
     "knn_recall_by_distance",

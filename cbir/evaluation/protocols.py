@@ -14,14 +14,15 @@ beside the number.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cbir._checks import as_ids
 from cbir.errors import DimensionError, ParameterError
+from cbir.types import Region
 
 Ids = NDArray[np.int64]
 NONE = np.zeros(0, np.int64)
@@ -44,7 +45,9 @@ class Protocol:
     grades : nq arrays beside `relevant`, above 0; None means 1 for all.
     candidates : nq arrays, or None for all: only these are ranked for that query.
     query_paths : nq paths of the pictures that ask, or None where all are in the library.
-    regions : nq boxes (x, y, w, h) in pixels, or None for the whole picture.
+    regions : nq boxes (x, y, w, h) in the query's own pixels, or None for the whole picture.
+    description : who asks and what is right, in a sentence.
+    notes : what a reader of the numbers should know besides.
     """
 
     name: str
@@ -56,8 +59,9 @@ class Protocol:
     grades: list[NDArray[np.float64]] | None = None
     candidates: list[Ids | None] | None = None
     query_paths: list[str | None] | None = None
-    regions: list[tuple[int, int, int, int] | None] | None = None
-    description: str = field(default="", compare=False)
+    regions: list[Region | None] | None = None
+    description: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         nq = len(self.query_ids)
@@ -112,6 +116,28 @@ class Protocol:
         """
         return self.n_database
 
+    def exact_at(self, metric: str, depth: int) -> bool:
+        """Whether rankings of `depth` results give `metric` (a name of `evaluate`) exactly.
+
+        Where not, the number is a lower bound: what wasn't returned adds 0. ``revisitop_mP@10``
+        alone may then also be too high, since it divides by the place of the last positive found.
+        """
+        if depth >= self.depth:
+            return True
+        if self.candidates is not None and any(c is not None for c in self.candidates):
+            return False  # what leaves the ranking is unbounded
+        name, _, k = metric.partition("@")
+        if name in ("precision", "recall", "success", "ndcg"):
+            needed = int(k)
+        elif name in ("ns_score", "accuracy", "ns_score_self_excluded"):
+            return depth >= 4
+        elif name == "r_precision":
+            needed = int(self.n_relevant.max(initial=0))
+        else:
+            return False
+        leaving = max((int((self.dropped(i) >= 0).sum()) for i in range(len(self))), default=0)
+        return depth >= needed + leaving
+
     @property
     def n_relevant(self) -> Ids:
         """(nq,) how many positives each query has."""
@@ -148,31 +174,40 @@ class Protocol:
         )
 
 
-def ukbench(ids: ArrayLike, labels: Sequence[Hashable]) -> Protocol:
+def ukbench(
+    ids: ArrayLike, labels: Sequence[Hashable], *, missing: Literal["error", "count"] = "error"
+) -> Protocol:
     """UKBench: groups of 4 images of one object; every image asks, and its own image counts.
 
     Parameters
     ----------
     ids : (n,) int64 ids of the images in the library.
     labels : n object labels, ``N // 4`` for ``ukbenchNNNNN.jpg``.
+    missing : an object with fewer than 4 images is an "error"; or the others "count" as right
+        answers that can't be found, which is fair where a picture could not be read. They don't
+        ask.
 
     Raises
     ------
     ParameterError where n isn't a multiple of 4, a label is missing, or an object has not exactly 4
-    images.
+    images; with ``missing="count"`` only where it has more.
     """
     i = as_ids(ids, who="ukbench")
     groups = _groups(i, labels, who="ukbench")
-    if len(i) == 0 or len(i) % 4:
+    if len(i) == 0 or (len(i) % 4 and missing == "error"):
         raise ParameterError(
-            f"ukbench: {len(i)} images are no multiple of 4; UKBench has 4 images of each object "
-            "(did some fail to decode? see the build report)"
+            f"ukbench: {len(i)} images are no multiple of 4; UKBench has 4 images of each object"
         )
     unlabelled = sum(label is None for label in labels)
     if unlabelled:
         raise ParameterError(f"ukbench: {unlabelled} of {len(i)} images have no label")
+    absent = 0
     for label, members in groups.items():
-        if len(members) != 4:
+        gap = 4 - len(members)
+        if gap > 0 and missing == "count":
+            groups[label] = np.append(members, -2 - absent - np.arange(gap))
+            absent += gap
+        elif gap:
             hint = "; was the label made with / instead of //?" if len(groups) == len(i) else ""
             raise ParameterError(
                 f"ukbench: object {label!r} has {len(members)} images, every object needs 4{hint}"
@@ -188,6 +223,7 @@ def ukbench(ids: ArrayLike, labels: Sequence[Hashable]) -> Protocol:
             f"Every one of the {len(i):,} images is a query against all of them, itself included; "
             "right are the 4 images of the same object."
         ),
+        notes=(f"images not in the index, counted as not found: {absent}",) if absent else (),
     )
 
 

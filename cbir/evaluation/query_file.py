@@ -1,4 +1,4 @@
-"""Queries with their own lists, from a JSON file.
+"""Queries with their own lists of right answers, from a JSON file or from a data set.
 
 ::
 
@@ -12,38 +12,67 @@
           "junk": ["shoes/17-crop.jpg"],       optional: neither right nor wrong
           "grades": [3, ...],                  optional, above 0, one for each of "relevant"
           "candidates": ["shoes/18.jpg", ...], optional: rank only these
-          "region": [10, 20, 100, 80]          optional: x, y, width, height in pixels
+          "region": [10, 20, 100, 80]          optional: x, y, width, height in the query's pixels
         }
       ]
     }
 
 Paths are the relative POSIX paths of the collection. A path in a list that the collection doesn't
-have is an error (a typo would otherwise cost recall in silence) unless ``missing="count"``: then it
-counts as a positive that can't be found, which is right where an image failed to decode. Unknown
+have is an error (a typo would otherwise cost recall in silence) unless ``missing="count"`` or the
+collection knows that this picture failed: then it counts as a positive that can't be found. Unknown
 keys are errors too.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cbir.errors import FormatError, ParameterError
 from cbir.evaluation.protocols import Protocol
 
 Ids = NDArray[np.int64]
-KEYS = {"query", "relevant", "junk", "grades", "candidates", "region"}
+_From = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class QueryEntry(BaseModel):
+    """One query: its picture, what is right, what is neither right nor wrong."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    query: str
+    relevant: list[str]
+    junk: list[str] = []
+    grades: list[Annotated[float, Field(gt=0, lt=1e6)]] | None = None
+    candidates: list[str] | None = None
+    region: tuple[_From, _From, _Size, _Size] | None = None
+
+    @model_validator(mode="after")
+    def _one_grade_each(self) -> QueryEntry:
+        if self.grades is not None and len(self.grades) != len(self.relevant):
+            raise ValueError(f"{len(self.grades)} grades for {len(self.relevant)} relevant paths")
+        return self
+
+
+class _QueryFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str | None = None
+    own: Literal["drop", "keep"] = Field("drop", alias="self")
+    queries: list[QueryEntry] = Field(min_length=1)
 
 
 def from_file(
     path: str | Path,
     path_to_id: Mapping[str, int],
     *,
+    failed: Collection[str] = (),
     missing: Literal["error", "count"] = "error",
 ) -> Protocol:
     """Read a query file (format above).
@@ -52,7 +81,8 @@ def from_file(
     ----------
     path : the JSON file.
     path_to_id : relative POSIX path -> id, of every image in the library.
-    missing : what to do with a listed path that isn't in the library.
+    failed : paths of pictures that the library tried and could not read.
+    missing : what to do with a listed path that is in neither.
 
     Returns
     -------
@@ -62,137 +92,150 @@ def from_file(
     ------
     FormatError naming the file, the query and what is wrong with it.
     """
-    if missing not in ("error", "count"):
-        raise ParameterError(f"from_file: missing={missing!r}, allowed are 'error' and 'count'")
     file = Path(path)
-    document = _read(file)
-    reader = _Reader(file, path_to_id, missing)
-    queries = [reader.query(i, entry) for i, entry in enumerate(document["queries"])]
-    name = document.get("name", file.stem)
     try:
-        return Protocol(
-            name=name,
-            query_ids=np.array([q["id"] for q in queries], np.int64),
-            relevant=[q["relevant"] for q in queries],
-            junk=[q["junk"] for q in queries],
-            self_included=document.get("self", "drop") == "keep",
-            n_database=len(path_to_id),
-            grades=[q["grades"] for q in queries] if reader.any_grades else None,
-            candidates=[q["candidates"] for q in queries],
-            query_paths=[q["path"] for q in queries],
-            regions=[q["region"] for q in queries],
-            description=_describe(
-                name, len(queries), len(path_to_id), document.get("self", "drop")
-            ),
+        document = _QueryFile.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise FormatError(f"{file}: can't be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise FormatError(f"{file}: {_first_fault(error)}") from error
+    try:
+        return from_queries(
+            document.queries,
+            path_to_id,
+            name=document.name or file.stem,
+            folder=file.parent,
+            self_included=document.own == "keep",
+            failed=failed,
+            missing=missing,
         )
-    except ParameterError as error:
+    except FormatError as error:
         raise FormatError(f"{file}: {error}") from error
 
 
-def _describe(name: str, n: int, n_database: int, own: str) -> str:
-    stays = "stays in" if own == "keep" else "is left out of"
+def from_queries(
+    queries: Sequence[QueryEntry],
+    path_to_id: Mapping[str, int],
+    *,
+    name: str,
+    folder: str | Path,
+    self_included: bool = False,
+    failed: Collection[str] = (),
+    missing: Literal["error", "count"] = "error",
+) -> Protocol:
+    """Make a protocol of queries with their own lists.
+
+    Parameters
+    ----------
+    path_to_id, failed, missing : as `from_file` takes them.
+    name : of the protocol.
+    folder : where the files of queries lie that aren't in the library.
+    self_included : whether a query that is in the library stays in its own ranking.
+
+    Returns
+    -------
+    protocol : without the queries whose own picture `failed`.
+
+    Raises
+    ------
+    FormatError naming the query and what is wrong with it.
+    """
+    if missing not in ("error", "count"):
+        raise ParameterError(f"from_queries: missing={missing!r}, allowed are 'error' and 'count'")
+    look_up = _LookUp(path_to_id, frozenset(failed), missing)
+    asking = [(i, one) for i, one in enumerate(queries) if one.query not in look_up.failed]
+    own, files, relevant, junk, candidates = [], [], [], [], []
+    for i, one in asking:
+        where = f"query {i} ({one.query})"
+        own.append(path_to_id.get(one.query, -1))
+        files.append(None if own[-1] >= 0 else _file(Path(folder) / one.query, where))
+        relevant.append(look_up.ids(one.relevant, "relevant", where))
+        junk.append(look_up.ids(one.junk, "junk", where))
+        candidates.append(
+            None if one.candidates is None else look_up.ids(one.candidates, "candidates", where)
+        )
+    graded = any(one.grades is not None for _, one in asking)
+    grades = [np.array(one.grades or np.ones(len(one.relevant)), np.float64) for _, one in asking]
+    broken = len(queries) - len(asking)
+    try:
+        return Protocol(
+            name=name,
+            query_ids=np.array(own, np.int64),
+            relevant=relevant,
+            junk=junk,
+            self_included=self_included,
+            n_database=len(path_to_id),
+            grades=grades if graded else None,
+            candidates=candidates,
+            query_paths=files,
+            regions=[one.region for _, one in asking],
+            description=_describe(name, len(asking), len(path_to_id), self_included),
+            notes=look_up.notes(broken),
+        )
+    except ParameterError as error:
+        raise FormatError(str(error)) from error
+
+
+class _LookUp:
+    """Paths to ids; those the library lacks get ids below -1, which no ranking holds."""
+
+    def __init__(self, path_to_id: Mapping[str, int], failed: frozenset[str], missing: str) -> None:
+        self.path_to_id, self.failed, self.missing = path_to_id, failed, missing
+        self._absent: dict[str, int] = {}
+
+    def notes(self, broken: int) -> tuple[str, ...]:
+        """What to say of `broken` queries and of right answers that aren't there."""
+        counts = {
+            "queries that could not be read and don't ask": broken,
+            "images not in the index, counted as not found": len(self._absent),
+        }
+        return tuple(f"{what}: {n}" for what, n in counts.items() if n)
+
+    def ids(self, paths: Sequence[str], key: str, where: str) -> Ids:
+        absent = [p for p in paths if p not in self.path_to_id]
+        unknown = [p for p in absent if p not in self.failed]
+        if unknown and self.missing == "error":
+            raise FormatError(
+                f'{where}: {len(unknown)} of {len(paths)} paths in "{key}" are not in the '
+                f"collection, the first is {unknown[0]!r}"
+            )
+        for p in absent:
+            self._absent.setdefault(p, -2 - len(self._absent))
+        return np.array(
+            [self.path_to_id[p] if p in self.path_to_id else self._absent[p] for p in paths],
+            np.int64,
+        )
+
+
+def _file(path: Path, where: str) -> str:
+    if not path.is_file():
+        raise FormatError(f"{where}: is neither in the collection nor a file at {path}")
+    return str(path)
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Say the first thing pydantic found: in which query, under which key."""
+    fault = error.errors(include_url=False)[0]
+    said = str(fault["msg"])
+    if fault["type"] == "json_invalid":
+        return f"is no JSON: {said.removeprefix('Invalid JSON: ')}"
+    keys = [str(key) for key in fault["loc"]]
+    where = ""
+    if keys[:1] == ["queries"] and len(keys) > 1:
+        where, keys = f"query {keys[1]}: ", keys[2:]
+    if fault["type"] == "extra_forbidden":
+        return f"{where}unknown key {keys[-1]!r}"
+    if fault["type"] == "missing" and isinstance(fault["loc"][-1], int):
+        return f"{where}{': '.join(keys[:-1])}: too few values"
+    if fault["type"] == "missing":
+        return f"{where}has no {keys[-1]!r}"
+    return where + ": ".join([*keys, said.removeprefix("Value error, ")])
+
+
+def _describe(name: str, n: int, n_database: int, self_included: bool) -> str:
+    stays = "stays in" if self_included else "is left out of"
     return (
         f"{n:,} queries of {name!r} with their own lists of right answers, against "
         f"{n_database:,} images; a query that is one of them {stays} its own ranking, and junk is "
         "taken out before ranks are counted."
     )
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(f"{file}: can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise FormatError(f"{file}: is no JSON: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("queries"), list):
-        raise FormatError(f'{file}: expected an object with a list "queries"')
-    unknown = set(document) - {"name", "self", "queries"}
-    if unknown:
-        raise FormatError(f"{file}: unknown key {min(unknown)!r}; known are name, self, queries")
-    if document.get("self", "drop") not in ("drop", "keep"):
-        raise FormatError(f'{file}: "self" is {document["self"]!r}, allowed are "drop" and "keep"')
-    if not isinstance(document.get("name", ""), str):
-        raise FormatError(f'{file}: "name" must be text')
-    if not document["queries"]:
-        raise FormatError(f'{file}: "queries" is empty')
-    return document
-
-
-class _Reader:
-    """Turns the entries of one file into arrays."""
-
-    def __init__(self, file: Path, path_to_id: Mapping[str, int], missing: str) -> None:
-        self.file, self.path_to_id, self.missing = file, path_to_id, missing
-        self.any_grades = False
-        self._absent: dict[str, int] = {}
-
-    def query(self, i: int, entry: Any) -> dict[str, Any]:
-        where = f"{self.file}: query {i}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("query"), str):
-            raise FormatError(f'{where}: expected an object with a path "query"')
-        where += f" ({entry['query']})"
-        unknown = set(entry) - KEYS
-        if unknown:
-            raise FormatError(
-                f"{where}: unknown key {min(unknown)!r}; known are {', '.join(sorted(KEYS))}"
-            )
-        if "relevant" not in entry:
-            raise FormatError(f'{where}: has no list "relevant"')
-        own, path = self._own(entry["query"], where)
-        relevant = self._ids(entry["relevant"], "relevant", where)
-        candidates = entry.get("candidates")
-        return {
-            "id": own,
-            "path": path,
-            "relevant": relevant,
-            "junk": self._ids(entry.get("junk", []), "junk", where),
-            "grades": self._grades(entry.get("grades"), len(relevant), where),
-            "candidates": None
-            if candidates is None
-            else self._ids(candidates, "candidates", where),
-            "region": self._region(entry.get("region"), where),
-        }
-
-    def _own(self, path: str, where: str) -> tuple[int, str | None]:
-        if path in self.path_to_id:
-            return int(self.path_to_id[path]), None
-        beside = self.file.parent / path
-        if not beside.is_file():
-            raise FormatError(f"{where}: is neither in the collection nor a file at {beside}")
-        return -1, str(beside)
-
-    def _ids(self, paths: Any, key: str, where: str) -> Ids:
-        if not isinstance(paths, list) or not all(isinstance(p, str) for p in paths):
-            raise FormatError(f'{where}: "{key}" must be a list of paths')
-        absent = [p for p in paths if p not in self.path_to_id]
-        if absent and self.missing == "error":
-            raise FormatError(
-                f'{where}: {len(absent)} of {len(paths)} paths in "{key}" are not in the '
-                f"collection, the first is {absent[0]!r}"
-            )
-        for p in absent:  # ids below -1 never come up in a ranking, so these can't be found
-            self._absent.setdefault(p, -2 - len(self._absent))
-        ids = [int(self.path_to_id[p]) if p in self.path_to_id else self._absent[p] for p in paths]
-        return np.array(ids, np.int64)
-
-    def _grades(self, grades: Any, n: int, where: str) -> NDArray[np.float64]:
-        if grades is None:
-            return np.ones(n)
-        numbers = isinstance(grades, list) and all(
-            isinstance(g, (int, float)) and not isinstance(g, bool) and 0 < g < 1e6 for g in grades
-        )
-        if not numbers or len(grades) != n:
-            raise FormatError(
-                f'{where}: "grades" must be {n} numbers above 0, one for each relevant path'
-            )
-        self.any_grades = True
-        return np.array(grades, np.float64)
-
-    def _region(self, box: Any, where: str) -> tuple[int, int, int, int] | None:
-        if box is None:
-            return None
-        whole = isinstance(box, list) and len(box) == 4 and all(type(v) is int for v in box)
-        if not whole or min(box) < 0 or min(box[2:]) == 0:
-            raise FormatError(f'{where}: "region" must be [x, y, width, height] in whole pixels')
-        return (box[0], box[1], box[2], box[3])

@@ -21,11 +21,11 @@ go over images.
 
 from typing import Any
 
-from cbir.features._base import Feature
+from cbir.features._base import Feature, unpacked
 from cbir.features.colour import ColourHistogram
 from cbir.features.sift import Sift
 
 FEATURES: dict[str, type[Any]] = {"sift": Sift, "colour": ColourHistogram}
 """Name in a recipe -> class."""
 
-__all__ = ["FEATURES", "ColourHistogram", "Feature", "Sift"]
+__all__ = ["FEATURES", "ColourHistogram", "Feature", "Sift", "unpacked"]

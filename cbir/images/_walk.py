@@ -15,7 +15,8 @@ Symbolic links to files count as files. Links to folders are followed, after eve
 reached without them, and only if they lead to a folder not seen yet; so loops end, and a picture
 reached by two ways keeps the path without the link.
 
-Cost: one listing per folder and, where there are links, one stat per link.
+Cost: one listing per folder, one stat per picture (so that whoever asks whether it has changed
+needs none of its own) and, where there are links, one stat per link.
 """
 
 from __future__ import annotations
@@ -33,10 +34,18 @@ logger = logging.getLogger(__name__)
 
 
 class Scan(NamedTuple):
-    """What `scan` found: pictures, and what it could not take, with the reason."""
+    """What `scan` found: pictures, and what it could not take, with the reason.
+
+    `sizes` and `times` are bytes and mtime in ns of each path, both -1 where the file could not be
+    looked at (a link to nothing). `unreachable` are the folders, and links that lead nowhere, below
+    which nothing could be seen: what was found there before need not be gone.
+    """
 
     paths: list[str]
     skipped: list[tuple[str, str]]
+    sizes: list[int]
+    times: list[int]
+    unreachable: list[tuple[str, str]]
 
 
 def walk(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> list[str]:
@@ -69,8 +78,9 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
     # A bare string would be looped over letter by letter and find nothing.
     wanted = tuple(e.lower() for e in ([extensions] if isinstance(extensions, str) else extensions))
     top = os.fspath(root)
-    paths: list[str] = []
+    found: list[tuple[str, int, int]] = []
     skipped: list[tuple[str, str]] = []
+    unreachable: list[tuple[str, str]] = []
     seen: set[tuple[int, int]] = set()
     folders: list[str] = [""]
     links: list[str] = []
@@ -99,14 +109,20 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
             # listing.
             links.sort(reverse=True)
             folder = links.pop()
-            target = os.stat(os.path.join(top, folder))  # noqa: PTH116, PTH118
+            try:
+                target = os.stat(os.path.join(top, folder))  # noqa: PTH116, PTH118
+            except OSError as error:
+                unreachable.append((folder, f"the link can't be followed ({error.strerror})"))
+                continue
             if (target.st_dev, target.st_ino) in seen:
                 continue
             seen.add((target.st_dev, target.st_ino))
         try:
             entries = _list_folder(top, folder)
         except OSError as error:
-            skipped.append((shown(folder), f"the folder can't be listed ({error.strerror})"))
+            reason = f"the folder can't be listed ({error.strerror})"
+            skipped.append((shown(folder), reason))
+            unreachable.append((folder, reason))
             continue
         for entry in entries:
             if entry.name.startswith("."):
@@ -116,19 +132,32 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
             if is_folder and entry.name.lower().endswith(".cbir"):
                 continue
             if not is_folder and not entry.name.lower().endswith(wanted):
+                if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
+                    unreachable.append((path, "the link leads nowhere"))
                 continue
             if not is_folder and not _may_be_file(entry):
                 skipped.append((shown(path), "no regular file (a pipe, socket or device)"))
             elif not is_folder:
-                paths.append(path)
+                found.append((path, *_looks(entry)))
             elif entry.is_symlink():
                 links.append(path)
             else:
-                # Not entry.stat(): on some systems it has no inode number.
-                info = os.stat(entry.path)  # noqa: PTH116
+                try:
+                    # Not entry.stat(): on some systems it has no inode number.
+                    info = os.stat(entry.path)  # noqa: PTH116
+                except OSError as error:
+                    unreachable.append((path, f"the folder can't be looked at ({error.strerror})"))
+                    continue
                 seen.add((info.st_dev, info.st_ino))
                 folders.append(path)
-    return Scan(sorted(paths), sorted(skipped))
+    found.sort()
+    return Scan(
+        paths=[path for path, _, _ in found],
+        skipped=sorted(skipped),
+        sizes=[size for _, size, _ in found],
+        times=[time for _, _, time in found],
+        unreachable=sorted(unreachable),
+    )
 
 
 def _list_folder(top: str, folder: str) -> list[os.DirEntry[str]]:
@@ -149,3 +178,12 @@ def _may_be_file(entry: os.DirEntry[str]) -> bool:
         return entry.is_file() or not Path(entry.path).exists()
     except OSError:
         return True
+
+
+def _looks(entry: os.DirEntry[str]) -> tuple[int, int]:
+    """Bytes and mtime in ns of the file, a link followed; -1 and -1 where that can't be done."""
+    try:
+        info = entry.stat()
+    except OSError:
+        return -1, -1
+    return info.st_size, info.st_mtime_ns

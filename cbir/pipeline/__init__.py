@@ -8,7 +8,8 @@
 
 Map::
 
-    pipeline.py   Pipeline, Picture, Query: decode, describe, answer    <- read this first
+    pipeline.py   Pipeline: decode, describe, answer                    <- read this first
+    query.py      Picture, Query, and regions in the picture's own pixels
     channel.py    Channel: a feature, its stages and an index, fitted and saved
     stage.py      how transforms, vocabulary and aggregation are fitted and joined
     batches.py    Batches: features of a whole collection, walked a batch at a time
@@ -17,14 +18,15 @@ Map::
     fusion.py     one ranking out of several channels
     threads.py    OpenCV's threads off while ours go over images
 
-It opens no collection and writes nothing but fitted state; level 2 of the four in the package's
-docstring, made only of parts, and used by `cbir.collection`.
+It opens no collection and writes nothing but fitted state. It is made of parts only, and
+`cbir.collection` is made of it.
 """
 
 from cbir.pipeline.answer import ArrayDatabase
 from cbir.pipeline.batches import SAMPLE_BYTES, Batches, batch_of, unpacked_batch
 from cbir.pipeline.channel import Channel
-from cbir.pipeline.pipeline import Picture, Pipeline, Query
+from cbir.pipeline.pipeline import Pipeline
+from cbir.pipeline.query import Picture, Query
 from cbir.pipeline.stage import Progress
 from cbir.pipeline.threads import one_opencv_thread
 from cbir.rerank import Database

@@ -62,7 +62,7 @@ class Batches:
     >>> batches.total, [len(batch) for batch in batches]
     (6, [4, 2])
     >>> batches.sample(2, seed=0).tolist()
-    [[6.0, 7.0], [10.0, 11.0]]
+    [[6.0, 7.0], [8.0, 9.0]]
     """
 
     def __init__(
@@ -86,12 +86,19 @@ class Batches:
         return len(self.counts)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch, count in zip(self._make(), self.counts, strict=True):
-            if n_rows(batch) != count:
+        done = 0
+        for done, batch in enumerate(self._make(), start=1):
+            announced = self.counts[done - 1] if done <= len(self.counts) else 0
+            if done > len(self.counts) or n_rows(batch) != announced:
                 raise DimensionError(
-                    f"Batches: a batch has {n_rows(batch)} rows, its count says {count}"
+                    f"Batches: batch {done} of {len(self.counts)} has {n_rows(batch)} rows, "
+                    f"its count says {announced}"
                 )
             yield batch
+        if done < len(self.counts):
+            raise DimensionError(
+                f"Batches: there are {done} batches, but {len(self.counts)} counts"
+            )
 
     def map(self, change: Callable[[Batch], Batch]) -> Batches:
         """The same batches after `change`, which must keep the number of rows of each."""

@@ -21,17 +21,37 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from cbir import indexes
 from cbir._checks import threads
 from cbir.errors import FormatError, NotTrainedError, ParameterError
 from cbir.features import FEATURES
 from cbir.indexes import INDEXES, Index
-from cbir.pipeline.batches import Batches, batch_of, joined, most_rows, rows_of
+from cbir.pipeline.batches import Batches, batch_of, most_rows, rows_of
 from cbir.pipeline.spill import Spill
 from cbir.pipeline.stage import Encoding, Progress, Transforms
 from cbir.recipe import Recipe
 from cbir.store import load_arrays, save_arrays
 from cbir.types import Batch, SparseVectors, Vectors
+
+
+class _Steps:
+    """Counts the batches that the fit of one channel reads, for a progress callback."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total = progress, total
+        self._done = 0
+
+    def __call__(self) -> None:
+        """One more batch is being read."""
+        self._progress("aggregation", self._done, self._total)
+        # A sample may skip batches, but none is read twice; the last step is that of `finish`.
+        self._done = min(self._done + 1, self._total - 1)
+
+    def finish(self) -> None:
+        """All is fitted."""
+        self._progress("aggregation", self._total, self._total)
 
 
 class Channel:
@@ -90,8 +110,9 @@ class Channel:
 
     @property
     def metric(self) -> str:
-        """Metric of the index. NotTrainedError before `fit`."""
-        return self._trained("metric").metric
+        """Metric of the index: the recipe's, or the only one that its class has."""
+        options = self.recipe.index
+        return str(options.arguments().get("metric", INDEXES[options.name].METRICS[0]))
 
     @property
     def knobs(self) -> tuple[str, ...]:
@@ -122,8 +143,9 @@ class Channel:
         n_threads = threads(self.n_threads, who="Channel.fit")
         self._spill, self._index = None, None
         self._fit_rows(batches, n_threads, progress)
-        steps = len(batches) + 1
         prepared = batches.map(self._describers) if self._describers.parts else batches
+        passes = self._learns_from_images() + self._learns_from_vectors()
+        steps = _Steps(progress, passes * len(batches) + 1)
         if self._encoding is not None:
             self._spill = self._encoding.fit_aggregation(
                 prepared,
@@ -131,11 +153,11 @@ class Channel:
                 seed=self._seed,
                 n_threads=n_threads,
                 spill=spill / f"{self.name}.counts" if spill is not None else None,
-                progress=lambda i: progress("aggregation", i, steps),
+                progress=steps,
             )
-        self._index = self._fit_vectors(prepared, n_threads)
-        if self._encoding is not None:
-            progress("aggregation", steps, steps)
+        self._index = self._fit_vectors(prepared, n_threads, steps)
+        if passes or self._encoding is not None:
+            steps.finish()
         self._fitted_on = batches
         return self
 
@@ -207,6 +229,14 @@ class Channel:
             raise FormatError(
                 f"{folder / 'index'}: holds {type(index).__name__}, expected {wanted.__name__}"
             )
+        try:
+            if channel._encoding is not None:
+                channel._encoding.check_width(rows_of(channel._no_images()).shape[1])
+            width = channel._empty_index().d
+        except ValueError as error:  # DimensionError: parts of different models
+            raise FormatError(f"{folder}: its parts don't fit together ({error})") from error
+        if index.d != width:
+            raise FormatError(f"{folder / 'index'}: has d={index.d}, its vectors have d={width}")
         channel._index = index
         return channel
 
@@ -222,7 +252,7 @@ class Channel:
         if describers.learns:
             size = max(size, most_rows(d))
         sample = batches.sample(size, self._seed) if size else rows_of(batch_of(self.feature, []))
-        sample = describers.fit(sample)
+        sample = describers.fit(sample, onwards=encoding is not None)
         if encoding is not None:
             encoding.fit_vocabulary(
                 sample,
@@ -232,22 +262,30 @@ class Channel:
                 progress=progress,
             )
 
-    def _fit_vectors(self, prepared: Batches, n_threads: int) -> Index:
-        """Fit transforms, and train an index, to one sample of vectors."""
-        index: Index | None = None
-        if not self._transforms.learns:
-            index = self._empty_index()
-            if index.is_trained:
-                return index
+    def _learns_from_images(self) -> bool:
+        return self._encoding is not None and bool(self._encoding.aggregation.learns)
+
+    def _learns_from_vectors(self) -> bool:
+        return self._transforms.learns or INDEXES[self.recipe.index.name].needs_training
+
+    def _fit_vectors(self, prepared: Batches, n_threads: int, step: _Steps) -> Index:
+        """Fit transforms, and train the index, to one sample of vectors."""
+        if not self._learns_from_vectors():
+            return self._empty_index()
+        wanted = INDEXES[self.recipe.index.name].needs_training
         # Before the transforms, which may make them shorter: the longest rows that are held.
-        width = self._encode(self._no_images(), n_threads).shape[1]
-        drawn = prepared.sample_images(most_rows(width), self._seed)
-        encoded = [self._encode(batch, n_threads) for batch in (self._no_images(), *drawn)]
-        sample = self._transforms.fit(rows_of(joined(encoded)))
+        width = rows_of(self._encode(self._no_images(), n_threads)).shape[1]
+        n = min(most_rows(width), prepared.n_images)
+        sample = np.empty((n, width), np.float32)
+        done = 0
+        for batch in prepared.sample_images(n, self._seed):
+            step()
+            rows = self._encode(batch, n_threads)
+            sample[done : done + len(rows)] = rows
+            done += len(rows)
+        sample = self._transforms.fit(sample, onwards=wanted)
         index = self._empty_index()
-        if not index.is_trained:
-            index.train(sample)
-        return index
+        return index.train(sample, n_threads=n_threads) if wanted else index
 
     def _empty_index(self) -> Index:
         d = self._vectors(self._no_images(), 1)

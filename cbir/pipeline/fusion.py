@@ -19,7 +19,8 @@ list goes on with the union of the first 2 depth, 4 depth, ... of each: each blo
 itself behind those before it, by the same `min`, `max`, `mean`; so neither order nor scores depend
 on k. What stands in a later block has at most the score of the last one before it.
 
-Cost: a search at `depth` in each channel, and `depth` exact scores for each pair of channels.
+Cost: a search at `depth` in each channel, and an exact score wherever a channel did not find what
+another found; what it found itself it has scored already, to the same bits.
 """
 
 from __future__ import annotations
@@ -80,32 +81,34 @@ def fuse(
     n_blocks = 1
     while depth << (n_blocks - 1) < k:
         n_blocks += 1
-    deepest = depth << (n_blocks - 1)
-    lists = [
-        database.index(name)
-        .search(rows[name], deepest, allowed=allowed, n_threads=n_threads, **knobs[name])
-        .I
+    # No list is longer than its index, and there is nothing to gain from asking for more.
+    held = max(1, *(database.index(name).ntotal for name in weighed))
+    deepest = min(depth << (n_blocks - 1), held)
+    found = {
+        name: database.index(name).search(
+            rows[name], deepest, allowed=allowed, n_threads=n_threads, **knobs[name]
+        )
         for name in weighed
-    ]
+    }
+    lists = [one.I for one in found.values()]
     blocks = [_blocks([one[i] for one in lists], depth, n_blocks) for i in range(len(lists[0]))]
-    candidates = _padded([np.concatenate(b) for b in blocks])
-    scores = {}
-    for name in weighed:
-        index = database.index(name)
-        found = index.score(rows[name], candidates, n_threads=n_threads).astype(np.float64)
-        scores[name] = -found if index.metric in DISTANCES else found
+    candidates = [np.concatenate(block) for block in blocks]
+    scores = {
+        name: _scores(database.index(name), rows[name], found[name], candidates, n_threads)
+        for name in weighed
+    }
     out = SearchResult(
         np.full((len(blocks), k), -np.inf, np.float32), np.full((len(blocks), k), -1, np.int64)
     )
     for i, of_query in enumerate(blocks):
         first, total = len(of_query[0]), np.zeros(sum(map(len, of_query)))
         for name, weight in weighed.items():
-            mine = scores[name][i, : len(total)]
+            mine = scores[name][i]
             shift, scale = _NORMALISE[normalisation](mine[:first])
             total += weight * ((mine - shift) * scale)
-        ids, found = _ranked(of_query, total.astype(np.float32))
+        ids, ranked = _ranked(of_query, total.astype(np.float32))
         m = min(k, len(ids))
-        out.D[i, :m], out.I[i, :m] = found[:m], ids[:m]
+        out.D[i, :m], out.I[i, :m] = ranked[:m], ids[:m]
     return out
 
 
@@ -121,12 +124,28 @@ def _blocks(lists: list[NDArray[np.int64]], depth: int, n_blocks: int) -> list[N
     return blocks
 
 
-def _padded(rows: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Rows of unequal length under one another, -1 behind the short ones."""
-    out = np.full((len(rows), max(map(len, rows), default=0)), -1, np.int64)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out
+def _scores(
+    index: Any,
+    rows: Rows,
+    found: SearchResult,
+    candidates: list[NDArray[np.int64]],
+    n_threads: int,
+) -> list[NDArray[np.float64]]:
+    """Similarity of each query to its candidates; only those it didn't find itself are scored."""
+    scores, missing = [], []
+    for ids, D, I in zip(candidates, *found, strict=True):  # noqa: E741  as in SearchResult
+        order = np.argsort(I)
+        at = order[np.minimum(np.searchsorted(I, ids, sorter=order), len(I) - 1)]
+        scores.append(D[at].astype(np.float64))
+        missing.append(I[at] != ids)
+    wanted = [ids[lacks] for ids, lacks in zip(candidates, missing, strict=True)]
+    padded = np.full((len(wanted), max(map(len, wanted), default=0)), -1, np.int64)
+    for row, ids in zip(padded, wanted, strict=True):
+        row[: len(ids)] = ids
+    late = index.score(rows, padded, n_threads=n_threads)
+    for mine, lacks, more in zip(scores, missing, late, strict=True):
+        mine[lacks] = more[: int(lacks.sum())]
+    return [-mine if index.metric in DISTANCES else mine for mine in scores]
 
 
 def _ranked(

@@ -9,9 +9,7 @@ once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +20,7 @@ from cbir.errors import FormatError, NotTrainedError, ParameterError
 from cbir.pipeline.answer import answer
 from cbir.pipeline.batches import Batches, batch_of
 from cbir.pipeline.channel import Channel
+from cbir.pipeline.query import Picture, Query, in_image
 from cbir.pipeline.stage import Progress
 from cbir.pipeline.threads import one_opencv_thread
 from cbir.recipe import Recipe
@@ -36,41 +35,6 @@ from cbir.types import (
     SparseVectors,
     Vectors,
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A decoded picture: `image` as the recipe wants it, and the size it had before.
-
-    Attributes
-    ----------
-    image : (H, W, 3) uint8 RGB, upright, at most `image.max_side` wide or high.
-    width, height : pixels of the upright picture as it came; regions are counted in these.
-    """
-
-    image: Image
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, eq=False)
-class Query:
-    """One query described, or several given as stored rows.
-
-    Attributes
-    ----------
-    vectors : channel -> rows, one for each query.
-    features : hash of a feature -> what it gave; empty for stored rows.
-    n_keypoints : keypoints of the picture, of all its local features; 0 means that nothing can be
-        found by them, None that there is no local feature (or nobody knows).
-    """
-
-    vectors: Mapping[str, Vectors | SparseVectors]
-    features: Mapping[str, Features] = field(default_factory=dict)
-    n_keypoints: int | None = None
-
-    def __len__(self) -> int:
-        return max(map(len, self.vectors.values()), default=0)
 
 
 class Pipeline:
@@ -116,10 +80,7 @@ class Pipeline:
         for name in recipe.channels:
             self._put(Channel(recipe, name, feature=self._shared(name), n_threads=n_threads))
         self.rerankers = tuple(RERANKERS[one.name](**one.arguments()) for one in recipe.rerank)
-        self._metrics = {
-            name: str(channel.recipe.index.arguments()["metric"])
-            for name, channel in self.channels.items()
-        }
+        self._metrics = {name: channel.metric for name, channel in self.channels.items()}
         for one in self.rerankers:
             one.ascending(self._metrics)  # says now, not at the first query, what doesn't fit
 
@@ -163,7 +124,7 @@ class Pipeline:
         if not isinstance(picture, Picture):
             picture = self.decode(picture)
         if region is not None:
-            region = _in_image(region, picture)
+            region = in_image(region, picture)
         with one_opencv_thread():
             return {
                 key: feature.describe(picture.image, region)
@@ -339,31 +300,3 @@ class Pipeline:
     def _check_fitted(self, method: str) -> None:
         if not self.is_fitted:
             raise NotTrainedError(f"Pipeline.{method}: not fitted yet; call fit(batches) first")
-
-
-def _in_image(region: Region, picture: Picture) -> Region:
-    """A region of the picture's own pixels as whole pixels of its image, rounded outward.
-
-    Raises
-    ------
-    ParameterError if it is no region, or holds no pixel of the picture.
-    """
-    try:
-        x, y, w, h = (float(v) for v in region)
-        good = all(map(math.isfinite, (x, y, w, h)))
-    except (TypeError, ValueError):
-        good = False
-    if not good:
-        raise ParameterError(f"region={region!r}, expected (x, y, w, h) in pixels of the picture")
-    left, right = max(x, 0.0), min(x + w, picture.width)
-    top, bottom = max(y, 0.0), min(y + h, picture.height)
-    if w <= 0 or h <= 0 or left >= right or top >= bottom:
-        raise ParameterError(
-            f"region={tuple(region)} holds no pixel of the {picture.width} x {picture.height} "
-            "picture"
-        )
-    height, width = picture.image.shape[:2]
-    # Multiplied before it is divided: whole results come out whole.
-    a, b = math.floor(left * width / picture.width), math.ceil(right * width / picture.width)
-    c, d = math.floor(top * height / picture.height), math.ceil(bottom * height / picture.height)
-    return (a, c, b - a, d - c)

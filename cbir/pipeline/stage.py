@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cbir.aggregation import AGGREGATIONS
-from cbir.errors import ParameterError
+from cbir.errors import DimensionError, ParameterError
 from cbir.pipeline.batches import Batches, joined, most_rows, rows_of, with_rows
 from cbir.pipeline.spill import Spill
 from cbir.transforms import TRANSFORMS
@@ -51,9 +51,15 @@ class Transforms:
         """Whether any of them learns from data."""
         return any(part.learns for part in self.parts)
 
-    def fit(self, sample: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Fit each to the sample as those before it leave it; give what the last makes of it."""
-        for part in self.parts:
+    def fit(self, sample: NDArray[np.float32], *, onwards: bool) -> NDArray[np.float32]:
+        """Fit each to the sample as those before it leave it.
+
+        Gives what the last makes of it if somebody works `onwards` with that; otherwise it stops
+        after the last that learns.
+        """
+        for i, part in enumerate(self.parts):
+            if not onwards and not any(one.learns for one in self.parts[i:]):
+                break
             if part.learns:
                 part.fit(sample)
             sample = part.transform(sample)
@@ -153,7 +159,7 @@ class Encoding:
         seed: int,
         n_threads: int,
         spill: Path | None,
-        progress: Callable[[int], object],
+        progress: Callable[[], object],
     ) -> Spill | None:
         """Fit the aggregation; give its counts of all batches where they were written down."""
         part = self.aggregation
@@ -165,7 +171,11 @@ class Encoding:
                 raise ParameterError(f"{self.path}aggregation: there is no image to learn from")
             if batches.total > most:
                 n = max(1, n * most // batches.total)
-            part.fit(joined(list(batches.sample_images(n, seed))))
+            sample = []
+            for batch in batches.sample_images(n, seed):
+                progress()
+                sample.append(batch)
+            part.fit(joined(sample))
             return None
         counts = self._counts(batches, n_threads, progress)
         if spill is None:
@@ -198,6 +208,12 @@ class Encoding:
         cls = AGGREGATIONS[self.aggregation_options.name]
         self.aggregation = cls.load(folder / "aggregation", *self._words())
 
+    def check_width(self, d: int) -> None:
+        """DimensionError if the vocabulary is not one of descriptors of width `d`."""
+        # No descriptors at all have no width either, so an empty batch would not tell.
+        if self.vocabulary is not None and self.vocabulary.d != d:
+            raise DimensionError(f"vocabulary has d={self.vocabulary.d}, its descriptors d={d}")
+
     def _new_vocabulary(self, **more: Any) -> Any:
         options = self.vocabulary_options
         return VOCABULARIES[options.name](**options.arguments(), **more)
@@ -206,8 +222,8 @@ class Encoding:
         return () if self.vocabulary is None else (self.vocabulary,)
 
     def _counts(
-        self, batches: Batches, n_threads: int, progress: Callable[[int], object]
+        self, batches: Batches, n_threads: int, progress: Callable[[], object]
     ) -> Iterator[SparseVectors]:
-        for i, batch in enumerate(batches):
-            progress(i)
+        for batch in batches:
+            progress()
             yield self.aggregation.count(batch, n_threads=n_threads)

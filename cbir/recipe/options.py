@@ -184,7 +184,7 @@ def meant(word: str, words: Iterable[str]) -> str:
     """End a message about an unknown word: what it may have meant, and what there is."""
     words = list(words)
     near = difflib.get_close_matches(word, words, 1)
-    there = f"there is {', '.join(words)}" if words else "there is none to set"
+    there = f"there is {', '.join(words) or 'none'}"
     return f"; did you mean {near[0]}? ({there})" if near else f"; {there}"
 
 
@@ -212,7 +212,7 @@ def _allowed(kind: Any, marks: Iterable[Any]) -> str:
         names = "abcdefgh"[: len(inside)]
         return f"[{', '.join(names)}], each {_allowed(inside[0], ())}"
     if origin is dict:
-        return f"a table whose values are each {_allowed(inside[1], ())}"
+        return f"{{name = {_allowed(inside[1], ())}}}"
     if kind is bool:
         return "true or false"
     text = {int: "a whole number", float: "a number", str: "text"}.get(kind, "another value")

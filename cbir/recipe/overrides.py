@@ -37,19 +37,26 @@ def override(tables: dict[str, Any], text: str) -> None:
         raise RecipeError(f"--set {text!r}: expected path=value, e.g. index.metric=l2")
     value = _value(value_text.strip())
     try:
-        head, *rest = keys
-        if head in SLOTS:
-            head, *rest = "channels", _channel(tables["channels"], keys), *keys
-        if head == "channels" and len(rest) > 1:
-            _set_in_channel(tables["channels"].setdefault(rest[0], {}), rest[1:], value)
-        elif head == "rerank":
-            _set_in_list(tables, "rerank", rest, value)
-        elif head in TOP:
-            _set(tables, keys, value)
-        else:
-            raise RecipeError(f"no such table{meant(head, TOP)}")
+        _apply(tables, keys, value)
     except RecipeError as error:
         raise RecipeError(f"--set {say(text)[1:-1]}: {error}") from None
+
+
+def _apply(tables: dict[str, Any], keys: list[str], value: Any) -> None:
+    channels = tables["channels"]
+    if keys[0] in SLOTS:
+        keys = ["channels", _channel(channels, keys), *keys]
+    head, *rest = keys
+    if head == "rerank":
+        _set_in_list(tables, head, rest, value)
+    elif head == "channels":
+        _set_in_channels(tables, rest, value)
+    elif head not in TOP:
+        raise RecipeError(f"no such table{meant(head, TOP)}")
+    elif keys in (["image"], ["fusion"]) and value == _NONE:
+        tables.pop(head, None)
+    else:
+        _set(tables, keys, value)
 
 
 def _value(text: str) -> Any:
@@ -64,9 +71,12 @@ def _channel(channels: dict[str, Any], keys: list[str]) -> str:
     if len(channels) == 1:
         return next(iter(channels))
     slot, *rest = keys
-    having = [name for name, tables in channels.items() if slot in tables]
-    knowing = [name for name in having if _knows(slot, channels[name][slot], rest)]
-    fitting = knowing or having or list(channels)
+    having = [name for name, tables in channels.items() if slot in tables] or list(channels)
+    fitting = [name for name in having if _knows(slot, channels[name].get(slot), rest)]
+    if not fitting:
+        known = sorted({key for name in having for key in _known(slot, channels[name].get(slot))})
+        word = rest[0] if slot in LISTS else rest[-1]
+        raise RecipeError(f"no channel's {slot} has {word}{meant(word, known)}")
     if len(fitting) > 1:
         paths = " or ".join(".".join(["channels", name, *keys]) for name in fitting)
         raise RecipeError(f"which channel? say {paths}")
@@ -74,12 +84,18 @@ def _channel(channels: dict[str, Any], keys: list[str]) -> str:
 
 
 def _knows(slot: str, table: Any, keys: list[str]) -> bool:
-    """Whether the table that stands in a slot has, or its part knows, the key of a path."""
-    if not keys:
+    """Whether a path below a slot means something there: a key, or the name of an entry."""
+    if not keys or keys == ["name"]:
         return True
+    return (keys[0] if slot in LISTS else keys[-1]) in _known(slot, table)
+
+
+def _known(slot: str, table: Any) -> set[str]:
+    """Give what may follow a slot in a path: keys of its part, or names of its entries."""
     if slot in LISTS:
-        return isinstance(table, list) and bool(_entries(table, keys[0]))
-    return keys[0] == "name" or keys[-1] in _keys(slot, table)
+        entries = table if isinstance(table, list) else []
+        return {str(one.get("name")) for one in entries if isinstance(one, dict)}
+    return _keys(slot, table)
 
 
 def _keys(slot: str, table: Any) -> set[str]:
@@ -89,10 +105,27 @@ def _keys(slot: str, table: Any) -> set[str]:
     return set() if part is None else set(options_of(part, str(name)).model_fields)
 
 
-def _set_in_channel(channel: Any, keys: list[str], value: Any) -> None:
+def _set_in_channels(tables: dict[str, Any], keys: list[str], value: Any) -> None:
+    if not keys:
+        raise RecipeError("expected channels.NAME.SLOT...=value, or channels.NAME=none")
+    channels, (name, *rest) = tables["channels"], keys
+    if rest:
+        if name not in channels and rest[-1] != "name":
+            raise RecipeError(f"no such channel{meant(name, channels)}")
+        _set_in_channel(channels.setdefault(name, {}), rest, value)
+    elif value == _NONE:
+        channels.pop(name, None)
+        # What joined it to the others goes with it.
+        if len(channels) == 1:
+            tables.pop("fusion", None)
+        elif isinstance(weights := tables.get("fusion", {}).get("weights"), dict):
+            weights.pop(name, None)
+    else:
+        raise RecipeError("expected a slot behind the channel's name, or none")
+
+
+def _set_in_channel(channel: dict[str, Any], keys: list[str], value: Any) -> None:
     slot, *rest = keys
-    if not isinstance(channel, dict):
-        raise RecipeError("that channel is a value, not tables")
     if slot not in SLOTS:
         raise RecipeError(f"no such slot{meant(slot, SLOTS)}")
     if slot in LISTS:
@@ -149,19 +182,10 @@ def _rename(slot: str, table: Any, name: Any) -> None:
 
 
 def _set(tables: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a value by its path, or take what it names away."""
+    """Set a value by its path; tables on the way are made where they lack."""
     *above, last = keys
     for key in above:
-        below = tables.setdefault(key, {})
-        if not isinstance(below, dict):
+        tables = tables.setdefault(key, {})
+        if not isinstance(tables, dict):
             raise RecipeError(f"{key} is a value, not a table")
-        tables = below
-    if (
-        value == _NONE
-        and keys[0] in ("image", "fusion", "channels")
-        and len(keys) <= 2
-        and (keys[0] == "channels" or len(keys) == 1)
-    ):
-        tables.pop(last, None)
-    else:
-        tables[last] = value
+    tables[last] = value

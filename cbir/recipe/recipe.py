@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from cbir.images import decode
-from cbir.recipe import released, writing
+from cbir.recipe import comparing, released, writing
 from cbir.recipe.channel import ChannelRecipe, FusionOptions, read_channel, read_fusion
-from cbir.recipe.options import Options, RecipeError, options_of, read
+from cbir.recipe.options import Options, RecipeError, meant, options_of, read
 from cbir.recipe.overrides import override
 from cbir.recipe.slots import LISTS, SLOTS, read_list
 from cbir.recipe.tables import MAIN, NAMED, names, parsed, read_file, with_channels
@@ -176,6 +176,14 @@ class Recipe:
         """Give every value as TOML, each explained in a comment."""
         return writing.to_toml(self)
 
+    def differences(self, other: Recipe) -> list[str]:
+        """Say where another recipe differs in what the hashes cover; [] where the hashes agree.
+
+        >>> Recipe.load("bow", ["vocabulary.n_words=5000"]).differences(Recipe.load("bow"))
+        ['vocabulary.n_words=5000 instead of "auto"']
+        """
+        return comparing.differences(self, other)
+
     def _image(self) -> dict[str, Any]:
         image = released.changed("image", self.image)
         return {"image": image} if image else {}
@@ -186,10 +194,9 @@ class Recipe:
         if not (isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable()):
             raise RecipeError(f"recipe: name={say(name)}: expected 1 to 100 printable characters")
         try:
+            flat = list(tables["channels"]) == [MAIN]
             channels = {
-                key: read_channel(
-                    one, "" if key == MAIN and len(tables["channels"]) == 1 else f"channels.{key}."
-                )
+                key: read_channel(one, "" if flat else f"channels.{key}.")
                 for key, one in _named_well(tables["channels"]).items()
             }
             return cls(
@@ -198,7 +205,7 @@ class Recipe:
                 read(options_of(decode, ""), _table(tables, "image"), "image"),
                 channels,
                 read_fusion(tables.get("fusion", {}), channels),
-                read_list("rerank", tables.get("rerank", []), "rerank"),
+                _rerank(tables.get("rerank", []), channels),
             )
         except RecipeError as error:
             raise RecipeError(f"recipe {name}: {error}") from None
@@ -209,6 +216,19 @@ def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise RecipeError(f"{key}={say(found)}: expected a table")
     return found
+
+
+def _rerank(tables: Any, channels: Mapping[str, Any]) -> tuple[Options, ...]:
+    """Check the re-rankers; one with an option ``channel`` names one where there are several."""
+    rerankers = read_list("rerank", tables, "rerank")
+    for one in rerankers:
+        channel = one.arguments().get("channel")
+        where = f"rerank.{one.name}.channel"
+        if channel == "" and len(channels) > 1:
+            raise RecipeError(f"{where}: say one, there is {', '.join(channels)}")
+        if channel and channel not in channels:
+            raise RecipeError(f"{where}={say(channel)}: no such channel{meant(channel, channels)}")
+    return rerankers
 
 
 def _named_well(channels: dict[str, Any]) -> dict[str, Any]:

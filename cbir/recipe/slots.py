@@ -17,13 +17,9 @@ from cbir.features import FEATURES
 from cbir.indexes import INDEXES
 from cbir.recipe.options import Options, RecipeError, meant, options_of, read
 from cbir.recipe.toml import say
+from cbir.rerank import RERANKERS
+from cbir.transforms import TRANSFORMS
 from cbir.vocabulary import VOCABULARIES
-
-try:
-    from cbir.rerank import RERANKERS
-    from cbir.transforms import TRANSFORMS
-except ModuleNotFoundError:
-    RERANKERS, TRANSFORMS = {}, {}
 
 SLOTS: dict[str, Mapping[str, Any]] = {
     "feature": FEATURES,

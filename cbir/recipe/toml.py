@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_GROUPED = 100_000  # whole numbers from here on are hard to read in one piece
 _LONGEST = 60  # characters of a value shown in a message
 
 
@@ -15,10 +16,10 @@ def say(value: Any) -> str:
 
 
 def value_text(value: Any) -> str:
-    r"""Give one value as TOML.
+    r"""Give one value as TOML; long whole numbers in groups of three digits.
 
-    >>> value_text([True, 0.5, 'a "word"\n', {"b": 1}])
-    '[true, 0.5, "a \\"word\\"\\n", {b = 1}]'
+    >>> value_text([True, 0.5, 'a "word"\n', {"b": 178956970}])
+    '[true, 0.5, "a \\"word\\"\\n", {b = 178_956_970}]'
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -29,4 +30,4 @@ def value_text(value: Any) -> str:
         return "[" + ", ".join(map(value_text, value)) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {value_text(one)}" for key, one in value.items()) + "}"
-    return str(value)
+    return f"{value:_}" if isinstance(value, int) and abs(value) >= _GROUPED else str(value)

@@ -10,6 +10,8 @@ from cbir.recipe.slots import LISTS, registry
 from cbir.recipe.tables import MAIN
 from cbir.recipe.toml import value_text
 
+_PLAIN = ("true or false", "text")
+
 if TYPE_CHECKING:
     from cbir.recipe.recipe import Recipe
 
@@ -33,8 +35,8 @@ def _table(path: str, options: Options, slot: str = "") -> Iterator[str]:
     yield ""
     yield f"[[{path}]]" if slot in LISTS else f"[{path}]"
     if slot:
-        others = [name for name in registry(slot) if name != options.name]
-        instead = f"; or {', '.join(others)}" if others else ""
+        others = [name for name in registry(slot) if name != options.name and slot not in LISTS]
+        instead = f" (or: {', '.join(others)})" if others else ""
         yield f"name = {value_text(options.name)}  # {_first_line(options)}{instead}"
     for key, value in options.arguments().items():
         if key not in options.knobs:
@@ -48,11 +50,11 @@ def _table(path: str, options: Options, slot: str = "") -> Iterator[str]:
 
 def _line(options: Options, key: str, value: Any) -> str:
     field = type(options).model_fields[key]
-    text = (field.description or "").replace("\n", " ")
     choices = allowed(field).replace("a whole number ", "").replace("a number ", "")
-    choices = "" if isinstance(value, bool) else f" ({choices})"
-    return f"{key} = {value_text(plain(value))}  # {text}{choices}"
+    # Values of these types show what is allowed.
+    told = "" if choices in _PLAIN else f" ({choices})"
+    return f"{key} = {value_text(plain(value))}  # {field.description or ''}{told}"
 
 
 def _first_line(options: Options) -> str:
-    return (type(options).__doc__ or "").strip().rstrip(".")
+    return (type(options).__doc__ or "").strip().rstrip(".").replace("`", "")

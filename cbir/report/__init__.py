@@ -7,9 +7,8 @@ network.
                               +--> html        Report -> index.html, by report.html and report.css
     numbers ---> glossary, plots --^           names and meanings of metrics, inline SVG
 
-Read first: `cbir.report.html`. A picture is a path, encoded bytes, a uint8 RGB array or a PIL
-image; one that can't be read becomes a grey tile that says so, since a report about a thousand
-images mustn't die of one.
+Read first: `cbir.report.html`. A picture is a uint8 RGB array, as `cbir.images.decode` gives it;
+None is one that couldn't be read, and becomes a grey tile.
 """
 
 from cbir.report.html import Report, ReportRow, render, write_report

@@ -35,7 +35,7 @@ class ReportRow:
 
     Attributes
     ----------
-    query, results : path, bytes, uint8 RGB array or PIL image each.
+    query, results : uint8 RGB (H, W, 3) each; None, where it can't be read, is a grey tile.
     query_caption, captions : file names or the like, in full; they are cut to fit.
     truth : per result True (green), False (red), None (grey: not known, or left out).
     score : of this query, a number or text; `score_name` says of what.
@@ -121,7 +121,6 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    thumbnails = _Thumbnails()
     return environment.get_template("report.html").render(
         title=printable(report.title),
         protocol=printable(report.protocol),
@@ -136,43 +135,32 @@ def render(report: Report) -> str:
         curve=_curve(report),
         histogram=_histogram(report),
         sections=[
-            ("worst", "Worst queries", [thumbnails.row(row) for row in report.worst]),
-            ("best", "Best queries", [thumbnails.row(row) for row in report.best]),
+            ("worst", "Worst queries", [_shown_row(row) for row in report.worst]),
+            ("best", "Best queries", [_shown_row(row) for row in report.best]),
         ],
     )
 
 
-class _Thumbnails:
-    """Turns rows into what the template shows; a picture that comes often is reduced once."""
+def _shown_row(row: ReportRow) -> dict[str, Any]:
+    """Turn a row into what the template shows."""
+    n = len(row.results)
+    if len(row.captions) != n or len(row.truth) != n:
+        raise DimensionError(
+            f"Report: the row of {row.query_caption!r} has {n} results, "
+            f"{len(row.captions)} captions and {len(row.truth)} in truth"
+        )
+    shown = zip(row.results, row.captions, row.truth, strict=True)
+    return {
+        "query": _tile(row.query, row.query_caption),
+        "results": [_tile(p, c) | {"kind": _kind(t)} for p, c, t in shown],
+        "score": f"{row.score_name} {_score(row)}".strip(),
+        "found": sum(t is not None and bool(t) for t in row.truth),
+    }
 
-    def __init__(self) -> None:
-        self._done: dict[str, tuple[str, int, int]] = {}
 
-    def _uri(self, picture: Picture) -> tuple[str, int, int]:
-        if not isinstance(picture, (str, Path)):
-            return data_uri(picture, THUMBNAIL)
-        if str(picture) not in self._done:
-            self._done[str(picture)] = data_uri(picture, THUMBNAIL)
-        return self._done[str(picture)]
-
-    def row(self, row: ReportRow) -> dict[str, Any]:
-        n = len(row.results)
-        if len(row.captions) != n or len(row.truth) != n:
-            raise DimensionError(
-                f"Report: the row of {row.query_caption!r} has {n} results, "
-                f"{len(row.captions)} captions and {len(row.truth)} in truth"
-            )
-        shown = zip(row.results, row.captions, row.truth, strict=True)
-        return {
-            "query": self._tile(row.query, row.query_caption),
-            "results": [self._tile(p, c) | {"kind": _kind(t)} for p, c, t in shown],
-            "score": f"{row.score_name} {_score(row)}".strip(),
-            "found": sum(t is not None and bool(t) for t in row.truth),
-        }
-
-    def _tile(self, picture: Picture, caption: str) -> dict[str, Any]:
-        uri, width, height = self._uri(picture)
-        return {"src": uri, "width": width, "height": height, "caption": printable(caption)}
+def _tile(picture: Picture, caption: str) -> dict[str, Any]:
+    uri, width, height = data_uri(picture, THUMBNAIL)
+    return {"src": uri, "width": width, "height": height, "caption": printable(caption)}
 
 
 def _score(row: ReportRow) -> str:

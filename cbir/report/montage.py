@@ -39,8 +39,8 @@ def montage(
 
     Parameters
     ----------
-    query : path, encoded bytes, uint8 RGB (H, W, 3) array or PIL image.
-    results : pictures of the same kinds; 11 fill the usual 4 x 3.
+    query : uint8 RGB (H, W, 3); None, where it can't be read, is a grey tile.
+    results : pictures likewise; 11 fill the usual 4 x 3.
     truth : per result True (green), False (red) or None (grey: not known); all unknown where not
         given.
     captions : per result a name, or (name, score); the rank is on the badge.
@@ -54,8 +54,8 @@ def montage(
 
     Raises
     ------
-    DimensionError where `truth` or `captions` doesn't fit `results`, ParameterError on a bad size.
-    A picture that can't be read becomes a grey tile.
+    DimensionError where `truth` or `captions` doesn't fit `results` or a picture isn't (H, W, 3),
+    DTypeError where it isn't uint8, ParameterError on a bad size.
     """
     columns = check_int(columns, who="montage", name="columns", low=1, high=100)
     tile = check_int(tile, who="montage", name="tile", low=48, high=2000)

@@ -39,7 +39,17 @@ class Original(Reranker):
 
     Examples
     --------
-    See `cbir.pipeline.answer`, which applies it to what a search found.
+    >>> from cbir.indexes import Flat
+    >>> from cbir.pipeline import ArrayDatabase, Query
+    >>> rows = np.float32([[0, 0.4], [0, 0.3]])
+    >>> rough = Flat(2)  # as an index over codes would: it keeps whole numbers only
+    >>> rough.add(np.round(rows))
+    >>> query = np.zeros((1, 2), np.float32)
+    >>> found = rough.search(query, 2)
+    >>> database = ArrayDatabase({"main": rough}, vectors={"main": rows})
+    >>> better = Original().rerank(Query({"main": query}), found, database)
+    >>> found.I.tolist(), better.I.tolist()
+    ([[0, 1]], [[1, 0]])
     """
 
     def __init__(

@@ -2,33 +2,62 @@
 
 Map::
 
-    atomic.py     write under a temporary name, flush, rename        <- read this first
-    arrays.py     manifest.json beside plain .npy arrays             (model/, index/000001/)
-    parts.py      immutable HDF5 files of features                   (features/part-000001.h5)
-    catalogue.py  one row per image in SQLite                        (catalogue.sqlite)
-    lock.py       one writer per collection
-    layout.py     the paths of a collection, generations, cleaning up
+    atomic.py       write under a temporary name, flush, rename      <- read this first
+    marker.py       the file that makes a folder a collection        (CBIR)
+    layout.py       the paths of a collection, what may be swept
+    catalogue.py    one generation of the catalogue, for reading     (catalogue.sqlite)
+    publication.py  one transaction that makes the next generation
+    comparison.py   what a scan found against the catalogue, in SQL
+    parts.py        immutable HDF5 files of features                 (features/<hash>/part-1.h5)
+    arrays.py       manifest.json beside plain .npy arrays           (model/, index/)
+    lock.py         one writer per collection
 
 Nothing here knows what an array means: parts hand over names and arrays and get them back, checked.
 """
 
 from cbir.store.arrays import check_arrays, load_arrays, read_manifest, save_arrays
 from cbir.store.atomic import atomic_folder, atomic_write
-from cbir.store.catalogue import Catalogue, ImageRow
-from cbir.store.layout import Layout
+from cbir.store.catalogue import (
+    Catalogue,
+    Generation,
+    ImageRow,
+    PartRow,
+    SegmentRow,
+    live_generation,
+)
+from cbir.store.comparison import Comparison, Differs
+from cbir.store.layout import Layout, folder_bytes, folder_digest
 from cbir.store.lock import WriterLock
-from cbir.store.parts import FeaturePart
+from cbir.store.marker import check_marker, claim
+from cbir.store.parts import FeaturePart, Stored, read_features, read_hashes
+from cbir.store.publication import Publication, create_catalogue, note_times
 
 __all__ = [
     "Catalogue",
+    "Comparison",
+    "Differs",
     "FeaturePart",
+    "Generation",
     "ImageRow",
     "Layout",
+    "PartRow",
+    "Publication",
+    "SegmentRow",
+    "Stored",
     "WriterLock",
     "atomic_folder",
     "atomic_write",
     "check_arrays",
+    "check_marker",
+    "claim",
+    "create_catalogue",
+    "folder_bytes",
+    "folder_digest",
+    "live_generation",
     "load_arrays",
+    "note_times",
+    "read_features",
+    "read_hashes",
     "read_manifest",
     "save_arrays",
 ]

@@ -1,162 +1,449 @@
-"""The catalogue: one row per image that was ever seen, in a SQLite file.
+"""The catalogue: one SQLite file, opened in place, in which a collection is published.
 
-A row's id is never given to another image: a picture whose content changes gets a new row, and
-the old one stays as `removed`. So a catalogue newer than an index still explains every id in it,
-which is what lets the two be published one after the other.
+::
 
-The file is made in memory and put in place in one step (`atomic_write`), and read in one gulp: a
-reader never sees a half-written one, needs no SQLite lock, and the same rows give the same bytes.
-That costs a full rewrite per publication, about 150 bytes an image.
+    facts        what holds for the collection as a whole: image root, label spec, recipe's hash
+    generations  number, counts, next free numbers     (the live one and the one before)
+    images       one row per image that was ever seen; it lives from `born` until before `died`
+    labels       likewise, so that a changed label is a change like any other
+    parts        the files of features                 segments     the folders of rows of indexes
+
+A **generation** is a state of the collection. A publication is one transaction that adds a
+generation; rows say at which they were born and died, so a reader that has opened generation g
+keeps seeing g: each of its queries carries the number. An id is never given to another image.
+
+Nothing is read as a whole: a query reads the pages that it touches, so opening costs the same for a
+thousand images and for a million. The journal is SQLite's rollback journal, not a write-ahead log:
+readers then need no right to write, and read-only media work.
+
+Integrity: SQLite has no checksums, so the catalogue keeps two of its own. The **seal** of a
+generation covers what is read on opening: the generation, the facts and the live segments. The
+**tally** covers all other rows: the sum of their SHA-256 modulo 2^128, which a change brings up to
+date at the cost of the change (`cbir.store.publication`). `Catalogue.tally` makes it again from all
+rows, which is the business of ``cbir check``; it is also the content digest by which two
+collections compare, so it leaves out what differs between equal ones: times of files and where the
+folder lies.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from cbir.errors import FormatError
-from cbir.store.atomic import atomic_write
+import numpy as np
+from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
-STATES = ("ok", "failed", "removed")
-_COLUMNS = {
-    "id": "INTEGER PRIMARY KEY",
-    "path": "TEXT NOT NULL",
-    "hash": "TEXT NOT NULL",
-    "bytes": "INTEGER NOT NULL",
-    "mtime_ns": "INTEGER NOT NULL",
-    "width": "INTEGER NOT NULL",
-    "height": "INTEGER NOT NULL",
-    "label": "TEXT",
-    "state": "TEXT NOT NULL",
-    "error": "TEXT",
-    "part": "INTEGER NOT NULL",
+from cbir.errors import FormatError, LockError, StorageError
+from cbir.store.marker import FORMAT_VERSION
+
+APPLICATION = 0x43424952  # "CBIR", in SQLite's header
+BUSY_SECONDS = 30.0
+TALLIED = {
+    "images": "id, path, hash, bytes, width, height, state, error, passing, part, row, born, died",
+    "labels": "id, born, died, label",
+    "segments": "channel, number, first_id, last_id, rows, manifest, born, died",
+    "parts": "feature, number, images, rows, checksum, born, died",
 }
+SCHEMA = """
+CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE generations (
+    number INTEGER PRIMARY KEY, next_id INTEGER NOT NULL, next_part INTEGER NOT NULL,
+    next_segment INTEGER NOT NULL, indexed INTEGER NOT NULL, failed INTEGER NOT NULL,
+    removed INTEGER NOT NULL, tally TEXT NOT NULL, seal TEXT NOT NULL);
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL, hash BLOB NOT NULL, bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    state TEXT NOT NULL, error TEXT, passing INTEGER NOT NULL, part INTEGER NOT NULL,
+    row INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER);
+CREATE INDEX images_path ON images (path);
+CREATE INDEX images_died ON images (died) WHERE died IS NOT NULL;
+CREATE INDEX images_hash ON images (hash) WHERE state = 'ok';
+CREATE INDEX images_failed ON images (id) WHERE state = 'failed';
+CREATE TABLE labels (
+    id INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER, label TEXT NOT NULL,
+    PRIMARY KEY (id, born)) WITHOUT ROWID;
+CREATE INDEX labels_label ON labels (label) WHERE died IS NULL;
+CREATE TABLE segments (
+    channel TEXT NOT NULL, number INTEGER NOT NULL, first_id INTEGER NOT NULL,
+    last_id INTEGER NOT NULL, rows INTEGER NOT NULL, manifest TEXT NOT NULL,
+    born INTEGER NOT NULL, died INTEGER, PRIMARY KEY (channel, number)) WITHOUT ROWID;
+CREATE TABLE parts (
+    feature TEXT NOT NULL, number INTEGER NOT NULL, images INTEGER NOT NULL,
+    rows INTEGER NOT NULL, checksum TEXT NOT NULL, born INTEGER NOT NULL, died INTEGER,
+    PRIMARY KEY (feature, number)) WITHOUT ROWID;
+"""
+_CHUNK = 5000  # ids named in one query
 
 
-@dataclass(frozen=True)
-class ImageRow:
+class ImageRow(NamedTuple):
     """What is known of one image.
 
-    `path` is POSIX and relative to the image root (absolute for pictures added from elsewhere),
-    `hash` the SHA-256 of the file, `width` and `height` those of the decoded picture in pixels (0
-    if it failed), `part` the number of the feature part it lies in.
+    `path` is POSIX and relative to the image root (absolute for pictures from elsewhere), `hash`
+    the SHA-256 of the file, `width` and `height` in pixels of the upright picture (0 if it failed).
+    `state` is "ok" or "failed" with the reason in `error`; `passing` marks a failure that may pass,
+    to be tried again. Its features are row `row` of part `part`.
     """
 
     id: int
     path: str
-    hash: str
+    hash: bytes
     bytes: int
     mtime_ns: int
     width: int
     height: int
-    label: str | None
     state: str
     error: str | None
+    passing: bool
     part: int
+    row: int
 
 
-@dataclass
-class Catalogue:
-    """All rows and the facts about the collection as a whole.
+class SegmentRow(NamedTuple):
+    """A folder of index rows: ids `first_id` to `last_id`, `rows` of them when it was written.
 
-    `facts` holds strings: image_root, image_root_relative, labels (the spec), recipe_hash.
+    `manifest` is the SHA-256 of its manifest, `born` the generation that it came with: images that
+    died later than that are in it and masked.
     """
 
-    rows: dict[int, ImageRow] = field(default_factory=dict)
-    generation: int = 0
+    channel: str
+    number: int
+    first_id: int
+    last_id: int
+    rows: int
+    manifest: str
+    born: int
+
+
+class PartRow(NamedTuple):
+    """A file of features of `images` images, `rows` descriptors in all, with its checksum."""
+
+    feature: str
+    number: int
+    images: int
+    rows: int
+    checksum: str
+
+
+class Generation(NamedTuple):
+    """One published state: how many images, and the numbers that are free after it."""
+
+    number: int = 0
     next_id: int = 0
-    n_parts: int = 0
-    facts: dict[str, str] = field(default_factory=dict)
+    next_part: int = 1
+    next_segment: int = 1
+    indexed: int = 0
+    failed: int = 0
+    removed: int = 0
+    tally: str = "0" * 32
+    seal: str = ""
 
-    def present(self) -> dict[str, ImageRow]:
-        """Rows that are not removed, by path."""
-        return {row.path: row for row in self.rows.values() if row.state != "removed"}
 
-    def put(self, rows: Iterable[ImageRow]) -> None:
-        """Insert or replace rows."""
-        for row in rows:
-            self.rows[row.id] = row
+class Catalogue:
+    """One generation of a catalogue, opened for reading; may be used from many threads.
 
-    def write(self, path: Path) -> None:
-        """Publish in one step. Raises StorageError."""
-        rows = [self._tuple(self.rows[i]) for i in sorted(self.rows)]
-        meta = {
-            "format_version": FORMAT_VERSION,
-            "generation": self.generation,
-            "next_id": self.next_id,
-            "n_parts": self.n_parts,
-            "facts": self.facts,
-        }
-        meta["checksum"] = _checksum(meta, rows)
-        connection = sqlite3.connect(":memory:")
-        try:
-            columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-            connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-            connection.execute(f"CREATE TABLE images ({columns})")
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [(key, json.dumps(meta[key], sort_keys=True)) for key in sorted(meta)],
+    Attributes
+    ----------
+    path : its file.
+    generation : the `Generation` that was live when it was opened.
+    facts : name -> text, as they were then.
+
+    Raises
+    ------
+    FormatError naming the file if it is missing, cut, altered or of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = threading.Lock()
+        self._connection = _connect(path)
+        with self._reading():
+            self._connection.execute("BEGIN")  # all of it from one state of the file
+            _check_header(path, self._connection)
+            row = self._connection.execute(
+                "SELECT * FROM generations ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+            if row is None:
+                raise FormatError(f"{path}: names no generation: altered")
+            self.generation = Generation(*row)
+            self.facts: dict[str, str] = dict(
+                self._connection.execute("SELECT key, value FROM facts").fetchall()
             )
-            marks = ", ".join("?" * len(_COLUMNS))
-            connection.executemany(f"INSERT INTO images VALUES ({marks})", rows)
-            connection.commit()
-            data = connection.serialize()
-        finally:
-            connection.close()
-        atomic_write(path, data)
+            self._segments = live_segments(self._connection)
+            self._connection.execute("COMMIT")
+        if self.generation.seal != seal(self.generation, self.facts, self._segments):
+            raise FormatError(f"{path}: what it says of its generation is not true: altered")
 
-    @classmethod
-    def read(cls, path: Path) -> Catalogue:
-        """Read and check. Raises FormatError if it is missing, cut, altered or lying."""
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
-        if not data:
-            raise FormatError(f"{path}: empty file, cut")
-        connection = sqlite3.connect(":memory:")
-        try:
-            connection.deserialize(data)
-            meta = {k: json.loads(v) for k, v in connection.execute("SELECT key, value FROM meta")}
-            names = ", ".join(_COLUMNS)
-            rows = connection.execute(f"SELECT {names} FROM images ORDER BY id").fetchall()
-        except (sqlite3.Error, ValueError, OverflowError) as error:
-            raise FormatError(f"{path}: not a catalogue, cut or altered ({error})") from error
-        finally:
-            connection.close()
-        return cls._checked(path, meta, rows)
+    def close(self) -> None:
+        """Let the file go."""
+        self._connection.close()
 
-    @classmethod
-    def _checked(cls, path: Path, meta: dict[str, Any], rows: list[tuple[Any, ...]]) -> Catalogue:
-        version = meta.get("format_version")
-        if version != FORMAT_VERSION:
-            raise FormatError(f"{path}: format version {version}, this cbir reads {FORMAT_VERSION}")
-        found = meta.pop("checksum", None)
-        if found != _checksum(meta, rows):
-            raise FormatError(f"{path}: checksum differs: cut or altered")
-        catalogue = cls(
-            rows={row[0]: ImageRow(*row) for row in rows},
-            generation=meta["generation"],
-            next_id=meta["next_id"],
-            n_parts=meta["n_parts"],
-            facts=meta["facts"],
+    # ---- what is asked about images ----
+
+    def images(self, ids: Iterable[int]) -> dict[int, ImageRow]:
+        """Rows of these ids, dead ones too; ids that are not known are left out."""
+        sql = f"SELECT {', '.join(ImageRow._fields)} FROM images WHERE born <= ? AND id IN "
+        return {row[0]: self._image(row) for row in self._chosen(sql, ids)}
+
+    def paths(self, ids: Iterable[int]) -> dict[int, str]:
+        """As `images`, the paths only."""
+        found = dict(self._chosen("SELECT id, path FROM images WHERE born <= ? AND id IN ", ids))
+        for i, path in found.items():
+            if not isinstance(path, str):
+                raise FormatError(f"{self.path}: the path of image {i} is altered")
+        return found
+
+    def labels(self, ids: Iterable[int]) -> dict[int, str]:
+        """Labels of these ids; ids that have none are left out."""
+        sql = f"SELECT id, label FROM labels WHERE {self.live('labels')} AND born <= ? AND id IN "
+        return dict(self._chosen(sql, ids))
+
+    def find(self, paths: Iterable[str]) -> dict[str, int]:
+        """Ids of these paths among the images that are there."""
+        sql = f"SELECT id FROM images WHERE path = ? AND {self.live('images')}"
+        found: dict[str, int] = {}
+        with self._reading():
+            for path in paths:
+                row = self._connection.execute(sql, (path,)).fetchone()
+                if row is not None:
+                    found[path] = row[0]
+        return found
+
+    def place_of(self, content: bytes) -> tuple[int, int] | None:
+        """(part, row) of the features of a file's content (SHA-256), if they are stored."""
+        sql = "SELECT part, row FROM images WHERE hash = ? AND state = 'ok' AND part > 0 LIMIT 1"
+        found = self.rows(sql, (content,))
+        return (found[0][0], found[0][1]) if found else None
+
+    def live_paths(self, *, elsewhere: bool) -> list[str]:
+        """Paths of the images that are there; with `elsewhere` of those with absolute paths only."""
+        drives = "(path LIKE '/%' OR path LIKE '_:/%') AND " if elsewhere else ""
+        sql = f"SELECT path FROM images WHERE {drives}{self.live('images')} ORDER BY id"
+        return [row[0] for row in self.rows(sql)]
+
+    def indexed(self, ids: Iterable[int]) -> list[int]:
+        """Those of `ids` that are in the index, rising."""
+        live = self.live("images")
+        sql = f"SELECT id FROM images WHERE state = 'ok' AND {live} AND born <= ? AND id IN "
+        return [row[0] for row in self._chosen(sql, ids)]
+
+    def indexed_ids(self, first: int = 0, last: int = 2**62) -> NDArray[np.int64]:
+        """Ids of the images in the index, ascending, from `first` to `last`."""
+        where = f"state = 'ok' AND {self.live('images')} AND id BETWEEN ? AND ?"
+        return self._ids(f"SELECT id FROM images WHERE {where} ORDER BY id", (first, last))
+
+    def failed(self) -> list[ImageRow]:
+        """Rows of the pictures that are there and could not be indexed, by id."""
+        fields = ", ".join(ImageRow._fields)
+        where = f"state = 'failed' AND {self.live('images')}"
+        sql = f"SELECT {fields} FROM images WHERE {where} ORDER BY id"
+        return [self._image(row) for row in self.rows(sql)]
+
+    def still_there(self, ids: Iterable[int]) -> list[int]:
+        """Those of `ids` that are there in this generation, rising."""
+        sql = f"SELECT id FROM images WHERE {self.live('images')} AND born <= ? AND id IN "
+        return [row[0] for row in self._chosen(sql, ids)]
+
+    def counts(self) -> tuple[int, int, int]:
+        """Indexed, failed and removed images, counted anew."""
+        g, live = self.generation.number, self.live("images")
+        return tuple(  # type: ignore[return-value]
+            int(self.rows(f"SELECT COUNT(*) FROM images WHERE {where}")[0][0])
+            for where in (
+                f"state = 'ok' AND {live}",
+                f"state = 'failed' AND {live}",
+                f"born <= {g} AND died <= {g}",
+            )
         )
-        for row in catalogue.rows.values():
-            if row.state not in STATES or not 0 <= row.id < catalogue.next_id:
-                raise FormatError(f"{path}: row of image {row.id} is not valid: {row}")
-        return catalogue
 
-    @staticmethod
-    def _tuple(row: ImageRow) -> tuple[Any, ...]:
-        return tuple(getattr(row, name) for name in _COLUMNS)
+    def count_labels(self) -> int:
+        """Different labels among the images that are there."""
+        # Live labels go by their index; a reader of an older generation has to look at all.
+        sql = f"SELECT COUNT(DISTINCT label) FROM labels WHERE {self.live('labels')}"
+        return int(self.rows(sql)[0][0])
+
+    # ---- what is asked about files ----
+
+    def segments(self, channel: str) -> list[SegmentRow]:
+        """Segments of a channel, by their ids."""
+        return [one for one in self._segments if one.channel == channel]
+
+    def masked(self, segment: SegmentRow) -> NDArray[np.int64]:
+        """Ids that lie in the segment and were removed after it was written, ascending."""
+        sql = "SELECT id FROM images WHERE died > ? AND died <= ? AND id BETWEEN ? AND ?"
+        bounds = (segment.born, self.generation.number, segment.first_id, segment.last_id)
+        return self._ids(sql + " AND state = 'ok' ORDER BY id", bounds)
+
+    def parts(self) -> list[PartRow]:
+        """All parts, by feature and number."""
+        fields = ", ".join(PartRow._fields)
+        sql = f"SELECT {fields} FROM parts WHERE {self.live('parts')} ORDER BY feature, number"
+        return [PartRow(*row) for row in self.rows(sql)]
+
+    def tally(self) -> str:
+        """Add up all rows anew; equals ``generation.tally`` unless the file was altered."""
+        total = 0
+        with self._reading():
+            for table, columns in TALLIED.items():
+                for row in self._connection.execute(f"SELECT {columns} FROM {table}"):
+                    total += digest(table, row)
+        return shown(total)
+
+    def check(self) -> list[str]:
+        """What SQLite itself finds wrong with the file; nothing if all is well."""
+        said = [str(row[0]) for row in self.rows("PRAGMA integrity_check")]
+        return [] if said == ["ok"] else said
+
+    # ---- queries ----
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self._reading():
+            return self._connection.execute(sql, values).fetchall()
+
+    def fill(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run an insertion into a temporary table for each row."""
+        with self._reading():
+            self._connection.execute("BEGIN")
+            self._connection.executemany(sql, rows)
+            self._connection.execute("COMMIT")
+
+    def live(self, alias: str) -> str:
+        """SQL that holds for the rows of the table `alias` which this generation sees."""
+        g = self.generation.number
+        return f"{alias}.born <= {g} AND ({alias}.died IS NULL OR {alias}.died > {g})"
+
+    def _ids(self, sql: str, values: Sequence[Any]) -> NDArray[np.int64]:
+        with self._reading():
+            cursor = self._connection.execute(sql, values)
+            try:
+                return np.fromiter((row[0] for row in cursor), np.int64)
+            except (TypeError, ValueError) as error:
+                raise FormatError(f"{self.path}: an id is no number: altered") from error
+
+    def _chosen(self, sql: str, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+        """Rows whose id is among `ids`, a chunk of ids at a time."""
+        wanted = sorted({int(i) for i in ids})
+        for start in range(0, len(wanted), _CHUNK):
+            some = ",".join(map(str, wanted[start : start + _CHUNK]))
+            yield from self.rows(f"{sql} ({some})", (self.generation.number,))
+
+    def _image(self, row: tuple[Any, ...]) -> ImageRow:
+        image = ImageRow(*row[:9], bool(row[9]), *row[10:])
+        if not (isinstance(image.path, str) and isinstance(image.part, int)):
+            raise FormatError(f"{self.path}: the row of image {image.id} is altered")
+        return image
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._turn, sqlite_errors(self.path):
+            yield
 
 
-def _checksum(meta: dict[str, Any], rows: list[tuple[Any, ...]]) -> str:
-    text = json.dumps([meta, rows], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def live_generation(path: Path) -> int:
+    """Number of the live generation, for asking whether there is a newer one. FormatError."""
+    with sqlite_errors(path):
+        connection = _connect(path)
+        try:
+            found = connection.execute("SELECT MAX(number) FROM generations").fetchone()[0]
+        finally:
+            connection.close()
+    if not isinstance(found, int):
+        raise FormatError(f"{path}: names no generation: altered")
+    return found
+
+
+def digest(table: str, row: Sequence[Any]) -> int:
+    """Number that stands for a row in the tally."""
+    return int.from_bytes(hashlib.sha256(repr((table, *row)).encode()).digest()[:16], "little")
+
+
+def shown(total: int) -> str:
+    """Tally as text."""
+    return f"{total % (1 << 128):032x}"
+
+
+def live_segments(connection: sqlite3.Connection) -> list[SegmentRow]:
+    """Segments of the newest generation, by channel and ids."""
+    fields = ", ".join(SegmentRow._fields)
+    sql = f"SELECT {fields} FROM segments WHERE died IS NULL ORDER BY channel, first_id"
+    return [SegmentRow(*row) for row in connection.execute(sql)]
+
+
+def seal(generation: Generation, facts: Mapping[str, str], segments: Sequence[SegmentRow]) -> str:
+    """Checksum of what a reader believes on opening."""
+    what = (generation[:-1], sorted(facts.items()), [tuple(one) for one in segments])
+    return hashlib.sha256(repr(what).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextmanager
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into FormatError, StorageError or LockError naming the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+            raise StorageError(
+                f"cannot write {path}: {error}; what was stored before is untouched. "
+                "Free some space or choose another disk and run the same command again"
+            ) from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise LockError(
+                f"{path}: in use by another process for {BUSY_SECONDS:.0f} s; try again later"
+            ) from error
+        raise FormatError(f"{path}: not a catalogue, cut or altered ({error})") from error
+    except (UnicodeDecodeError, OverflowError) as error:
+        raise FormatError(f"{path}: cut or altered ({error})") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open for reading, and let a killed writer's unfinished transaction be rolled back first."""
+    if not path.is_file():
+        raise FormatError(f"{path}: cannot be read (no such file)")
+    with sqlite_errors(path):
+        try:
+            return _open(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+                # Only who may write can undo what was left half done; then reading goes on.
+                _open(path, "mode=rw").close()
+                return _open(path, "mode=ro")
+            alone = not os.access(path.parent, os.W_OK) and not Path(f"{path}-journal").exists()
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY or not alone:
+                raise
+            # Media that know no locks: nobody writes there, so none are needed.
+            return _open(path, "mode=ro&immutable=1")
+
+
+def _open(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{how}"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_header(path: Path, connection: sqlite3.Connection) -> None:
+    def pragma(name: str) -> int:
+        return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    if pragma("application_id") != APPLICATION:
+        raise FormatError(f"{path}: not a catalogue of cbir, or altered")
+    if pragma("user_version") != FORMAT_VERSION:
+        raise FormatError(
+            f"{path}: format version {pragma('user_version')}, this cbir reads {FORMAT_VERSION}"
+        )
+    whole = pragma("page_count") * pragma("page_size")
+    if path.stat().st_size < whole:
+        raise FormatError(f"{path}: {path.stat().st_size} bytes, its header says {whole}: cut")

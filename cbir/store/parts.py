@@ -1,72 +1,123 @@
-"""Feature parts: immutable HDF5 files, each with the features of a fixed number of images.
+"""Feature parts: immutable HDF5 files, each with one feature of a few hundred images.
 
 ::
 
     image_ids    (n,) int64            labels   (n,) fixed-length UTF-8, "" where there is none
-    sizes        (n, 2) int32          width and height of the decoded picture
+    hashes       (n, 32) uint8         SHA-256 of the picture's file: what the features are of
+    sizes        (n, 2) int32          width and height of the upright picture
     features     (n, d) float32        one vector per image           global features
-    descriptors  (N, d) uint8|float32  of all images end to end       local features
-    keypoints    (N, 4) float32        x, y, scale, angle             local features
+    descriptors  (N, d) uint8|float32  of all images end to end       local features and maps
     offsets      (n + 1,) int64        image i has rows offsets[i] to offsets[i + 1]
+    keypoints    (N, 4) float32        x, y, scale, angle             local features
+    grids        (n, 2) int32          height and width               maps
 
-Attributes: format_version, cbir_version, recipe_hash (of what decides the features), key (which
-images, with which content, the part stands for), failed (JSON: id -> why), checksum. A part made
-under another recipe, cut or altered, is refused. The same input gives the same bytes: the file is
-made in memory, HDF5 keeps no time stamps here, and it is put in place in one step.
+Labels are those of the day the part was made; the catalogue has those of today. Attributes:
+format_version, cbir_version, feature_hash (of what decides the features), checksum (of all of it).
+The same input gives the same bytes: the file is made in memory, HDF5 keeps no time stamps here, and
+it is put in place in one step.
+
+`FeaturePart.read` reads and checks everything; `read_features` reads the rows asked for and no
+more, so it believes the checksum without making it again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.errors import FormatError
 from cbir.store.atomic import atomic_write
+from cbir.types import LocalFeatures
 
-FORMAT_VERSION = 1
-_LOCAL = ("descriptors", "keypoints", "offsets")
+FORMAT_VERSION = 2
+_PER_IMAGE = {"image_ids": (), "labels": (), "hashes": (32,), "sizes": (2,)}
+_DATA = ("features", "descriptors", "offsets", "keypoints", "grids")
+
+Stored = LocalFeatures | NDArray[Any]
+"""Features of an image as they are stored: local ones, a vector (d,), or a map (h, w, d)."""
 
 
-@dataclass
+@dataclass(eq=False)
 class FeaturePart:
-    """The content of one part; local features have `descriptors`, global ones `features`."""
+    """The content of one part; see the module's head for the arrays."""
 
     image_ids: NDArray[np.int64]
     labels: list[str]
+    hashes: NDArray[np.uint8]
     sizes: NDArray[np.int32]
     features: NDArray[np.float32] | None = None
     descriptors: NDArray[np.float32] | NDArray[np.uint8] | None = None
-    keypoints: NDArray[np.float32] | None = None
     offsets: NDArray[np.int64] | None = None
-    key: str = ""
-    failed: dict[int, str] = field(default_factory=dict)
+    keypoints: NDArray[np.float32] | None = None
+    grids: NDArray[np.int32] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[int],
+        labels: Sequence[str],
+        hashes: Sequence[bytes],
+        sizes: Sequence[tuple[int, int]],
+        stored: Sequence[Stored],
+    ) -> FeaturePart:
+        """Put the features of some images together; at least one, all of one kind."""
+        part = cls(
+            image_ids=np.array(ids, np.int64),
+            labels=list(labels),
+            hashes=np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32),
+            sizes=np.array(sizes, np.int32).reshape(-1, 2),
+        )
+        local = [one for one in stored if isinstance(one, LocalFeatures)]
+        arrays = [np.asarray(one) for one in stored if not isinstance(one, LocalFeatures)]
+        if local:
+            part.keypoints = np.concatenate([one.keypoints for one in local])
+            part.offsets = _offsets([len(one) for one in local])
+            part.descriptors = _joined([one.descriptors for one in local])
+        elif arrays[0].ndim == 3:
+            part.grids = np.array([one.shape[:2] for one in arrays], np.int32)
+            part.offsets = _offsets([one.shape[0] * one.shape[1] for one in arrays])
+            part.descriptors = _joined([one.reshape(-1, one.shape[2]) for one in arrays])
+        else:
+            part.features = np.stack(arrays).astype(np.float32, copy=False)
+        return part
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
 
     @property
-    def n_descriptors(self) -> int:
+    def n_rows(self) -> int:
         """Descriptors in the part; for global features one per image."""
-        x = self.descriptors if self.descriptors is not None else self.features
-        return 0 if x is None else len(x)
+        return len(self) if self.descriptors is None else len(self.descriptors)
 
-    def write(self, path: Path, *, recipe_hash: str, cbir_version: str) -> str:
+    def stored(self, row: int) -> Stored:
+        """Features of image number `row`, as `of` took them."""
+        if self.features is not None:
+            return self.features[row]
+        assert self.descriptors is not None and self.offsets is not None
+        span = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        if self.grids is not None:
+            return self.descriptors[span].reshape(*self.grids[row].tolist(), -1)
+        assert self.keypoints is not None
+        return LocalFeatures(self.keypoints[span], self.descriptors[span])
+
+    def write(self, path: Path, *, feature_hash: str, cbir_version: str) -> str:
         """Publish the part and give its checksum. Raises StorageError."""
+        import h5py
+
         arrays = self._arrays()
         attributes: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "cbir_version": cbir_version,
-            "recipe_hash": recipe_hash,
-            "key": self.key,
+            "feature_hash": feature_hash,
         }
-        # HDF5 keeps at most 64 kB per attribute, and many failures say more than that.
-        failed = json.dumps({str(k): v for k, v in sorted(self.failed.items())})
-        arrays["failed"] = np.frombuffer(failed.encode(), np.uint8)
         attributes["checksum"] = _checksum(attributes, arrays)
         buffer = io.BytesIO()
         with h5py.File(buffer, "w", track_order=False) as file:
@@ -78,8 +129,15 @@ class FeaturePart:
         return str(attributes["checksum"])
 
     @classmethod
-    def read(cls, path: Path, *, recipe_hash: str | None = None) -> FeaturePart:
-        """Read and check a part; `recipe_hash` is what it must have been made under.
+    def read(
+        cls, path: Path, *, feature_hash: str | None = None, checksum: str | None = None
+    ) -> FeaturePart:
+        """Read and check a part.
+
+        Parameters
+        ----------
+        feature_hash : what it must have been made under, if given.
+        checksum : what it must be, if given; it is always compared with the file's own.
 
         Raises
         ------
@@ -89,73 +147,136 @@ class FeaturePart:
             data = path.read_bytes()
         except OSError as error:
             raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
-        try:
-            with h5py.File(io.BytesIO(data), "r") as file:
-                attributes = {name: _plain(value) for name, value in file.attrs.items()}
-                arrays = {name: np.asarray(file[name][()]) for name in file}
-        except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-            raise FormatError(f"{path}: not HDF5, cut or altered ({error})") from error
-        if attributes.get("format_version") != FORMAT_VERSION:
-            raise FormatError(
-                f"{path}: format version {attributes.get('format_version')}, "
-                f"this cbir reads {FORMAT_VERSION}"
-            )
+        with _opened(path, io.BytesIO(data), feature_hash) as file:
+            attributes = {name: _plain(value) for name, value in file.attrs.items()}
+            arrays = {name: np.asarray(file[name][()]) for name in file}
         found = attributes.pop("checksum", None)
-        if found != _checksum(attributes, arrays):
+        if found != _checksum(attributes, arrays) or (checksum is not None and found != checksum):
             raise FormatError(f"{path}: checksum differs: cut or altered")
-        if recipe_hash is not None and attributes.get("recipe_hash") != recipe_hash:
-            made = str(attributes.get("recipe_hash"))
-            raise FormatError(
-                f"{path}: made under another recipe (hash {made[:12]}, expected "
-                f"{recipe_hash[:12]}); build into another folder"
-            )
-        return cls._checked(path, attributes, arrays)
-
-    @classmethod
-    def _checked(
-        cls, path: Path, attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]
-    ) -> FeaturePart:
-        try:
-            failed = json.loads(arrays["failed"].tobytes())
-            part = cls(
-                image_ids=arrays["image_ids"],
-                labels=[label.decode() for label in arrays["labels"].tolist()],
-                sizes=arrays["sizes"],
-                features=arrays.get("features"),
-                descriptors=arrays.get("descriptors"),
-                keypoints=arrays.get("keypoints"),
-                offsets=arrays.get("offsets"),
-                key=attributes["key"],
-                failed={int(k): v for k, v in failed.items()},
-            )
-        except (KeyError, ValueError, AttributeError) as error:
-            raise FormatError(f"{path}: lacks or misspells {error}") from error
-        n = len(part.image_ids)
-        fits = len(part.labels) == n and part.sizes.shape == (n, 2)
-        if part.offsets is not None:
-            total = part.n_descriptors
-            fits &= part.keypoints is not None and part.keypoints.shape == (total, 4)
-            fits &= len(part.offsets) == n + 1 and part.offsets[0] == 0
-            fits &= bool(part.offsets[-1] == total and np.all(np.diff(part.offsets) >= 0))
-        else:
-            fits &= part.features is not None and len(part.features) == n
-        if not fits:
+        part = _part(path, arrays)
+        if not part._fits():
             raise FormatError(f"{path}: its arrays do not fit together")
         return part
+
+    def _fits(self) -> bool:
+        n = len(self)
+        fits = len(self.labels) == n and self.sizes.shape == (n, 2)
+        fits &= self.hashes.shape == (n, 32)
+        if self.offsets is None or self.descriptors is None:
+            return bool(fits and self.features is not None and len(self.features) == n)
+        fits &= len(self.offsets) == n + 1 and self.offsets[0] == 0
+        fits &= bool(self.offsets[-1] == self.n_rows and np.all(np.diff(self.offsets) >= 0))
+        if self.grids is not None:
+            return bool(
+                fits
+                and self.grids.shape == (n, 2)
+                and np.array_equal(self.grids.astype(np.int64).prod(1), np.diff(self.offsets))
+            )
+        return bool(
+            fits and self.keypoints is not None and self.keypoints.shape == (self.n_rows, 4)
+        )
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         encoded = [label.encode() for label in self.labels]
         width = max([1, *map(len, encoded)])
         arrays: dict[str, NDArray[Any]] = {
-            "image_ids": np.asarray(self.image_ids, np.int64),
+            "image_ids": self.image_ids,
             "labels": np.array(encoded, dtype=f"S{width}"),
-            "sizes": np.asarray(self.sizes, np.int32).reshape(len(self.image_ids), 2),
+            "hashes": self.hashes,
+            "sizes": self.sizes,
         }
-        for name in ("features", *_LOCAL):
+        for name in _DATA:
             value = getattr(self, name)
             if value is not None:
                 arrays[name] = np.ascontiguousarray(value)
         return arrays
+
+
+def read_features(
+    path: Path, rows: Sequence[int], *, feature_hash: str
+) -> list[tuple[int, Stored]]:
+    """(image id, features) of some rows of a part; nothing else of it is read.
+
+    Raises
+    ------
+    FormatError naming the file: missing, cut, damaged, without such a row, of another recipe.
+    """
+    found: list[tuple[int, Stored]] = []
+    with _opened(path, path, feature_hash) as file:
+        n = len(file["image_ids"])
+        for row in rows:
+            if not 0 <= row < n:
+                raise FormatError(f"{path}: has no row {row}, it holds {n} images")
+            found.append((int(file["image_ids"][row]), _slice(path, file, row)))
+    return found
+
+
+def read_hashes(path: Path, *, feature_hash: str) -> list[bytes]:
+    """Of which files a part holds the features, by row: SHA-256 each. FormatError."""
+    with _opened(path, path, feature_hash) as file:
+        return [row.tobytes() for row in np.asarray(file["hashes"][()])]
+
+
+def _slice(path: Path, file: Any, row: int) -> Stored:
+    if "features" in file:
+        vector: NDArray[np.float32] = file["features"][row]
+        return vector
+    start, end = (int(value) for value in file["offsets"][row : row + 2])
+    if not 0 <= start <= end <= len(file["descriptors"]):
+        raise FormatError(f"{path}: offsets of row {row} are {start} and {end}: altered")
+    descriptors = file["descriptors"][start:end]
+    if "grids" in file:
+        height, width = file["grids"][row].tolist()
+        return np.asarray(descriptors).reshape(height, width, -1)
+    return LocalFeatures(file["keypoints"][start:end], descriptors)
+
+
+@contextmanager
+def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
+    """An HDF5 file whose version and recipe fit; whatever goes wrong is a FormatError."""
+    import h5py  # 50 ms that a search need not pay
+
+    try:
+        with h5py.File(source, "r") as file:
+            version = _plain(file.attrs.get("format_version"))
+            if version != FORMAT_VERSION:
+                raise FormatError(
+                    f"{path}: format version {version}, this cbir reads {FORMAT_VERSION}"
+                )
+            made = str(file.attrs.get("feature_hash"))
+            if feature_hash is not None and made != feature_hash:
+                raise FormatError(
+                    f"{path}: made under another recipe (hash {made[:12]}, expected "
+                    f"{feature_hash[:12]}); build into another folder"
+                )
+            yield file
+    except FormatError:
+        raise
+    except OSError as error:
+        if not path.exists():
+            raise FormatError(f"{path}: cannot be read (no such file)") from error
+        raise FormatError(f"{path}: not HDF5, cut or altered ({error})") from error
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+        raise FormatError(f"{path}: not HDF5, cut or altered ({error})") from error
+
+
+def _part(path: Path, arrays: dict[str, NDArray[Any]]) -> FeaturePart:
+    try:
+        labels = [label.decode() for label in arrays["labels"].tolist()]
+        fixed = {name: arrays[name] for name in _PER_IMAGE if name != "labels"}
+        return FeaturePart(labels=labels, **fixed, **{name: arrays.get(name) for name in _DATA})
+    except (KeyError, ValueError, AttributeError) as error:
+        raise FormatError(f"{path}: lacks or misspells {error}") from error
+
+
+def _offsets(lengths: Sequence[int]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _joined(descriptors: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    # Blank pictures have no values to tell the type by: uint8 unless any picture needs float32.
+    filled = [one for one in descriptors if len(one)] or [descriptors[0]]
+    return np.concatenate(filled)
 
 
 def _plain(value: Any) -> Any:
@@ -163,8 +284,10 @@ def _plain(value: Any) -> Any:
 
 
 def _checksum(attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256(json.dumps(attributes, sort_keys=True, default=str).encode())
-    for name in sorted(arrays):
+    # An altered file may give names and values of any type, so they are compared as they look.
+    said = sorted((repr(name), repr(value)) for name, value in attributes.items())
+    digest = hashlib.sha256(repr(said).encode())
+    for name in sorted(arrays, key=repr):
         a = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {a.dtype.str} {a.shape}".encode())
         digest.update(a.tobytes() if a.dtype.kind == "S" else a.reshape(-1).view(np.uint8).data)

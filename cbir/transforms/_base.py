@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,6 +15,14 @@ from cbir import store
 from cbir._checks import as_matrix
 from cbir.errors import FormatError, NotTrainedError
 from cbir.types import Bags, Vectors
+
+_BLOCK = 1 << 22  # numbers worked on at a time: 32 MB where they become float64
+
+
+def blocks(n: int, width: int) -> Iterator[slice]:
+    """Cut `n` rows (or columns) of `width` numbers into runs small enough for copies."""
+    step = max(1, _BLOCK // max(width, 1))
+    return (slice(i, min(i + step, n)) for i in range(0, n, step))
 
 
 class Transform(ABC):
@@ -41,9 +50,34 @@ class Transform(ABC):
         as_matrix(x, who=f"{type(self).__name__}.fit", name="x")
         return self
 
-    @abstractmethod
     def transform(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Give the new rows of `x`, (n, d) float32; `x` is not modified."""
+        """Give the new rows, (n, d') float32.
+
+        Parameters
+        ----------
+        x : (n, d) float32 or float64 (cast). Not modified. Memory beside it is that of the answer.
+
+        Raises
+        ------
+        NotTrainedError, DimensionError, DTypeError; ParameterError for NaN or infinity, and for an
+        argument of the constructor that is out of range.
+        """
+        who = f"{type(self).__name__}.transform"
+        self._check_fitted("transform")
+        d, width = self._widths()
+        x = as_matrix(x, who=who, name="x", d=d)
+        out = np.empty((len(x), x.shape[1] if width is None else width), np.float32)
+        for rows in blocks(len(x), x.shape[1]):
+            out[rows] = self._rows(x[rows])
+        return out
+
+    @abstractmethod
+    def _rows(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Give the new rows of a few checked ones, each by itself."""
+
+    def _widths(self) -> tuple[int | None, int | None]:
+        """Numbers in a row before and after; None: any, and as many as before."""
+        return None, None
 
     def save(self, folder: Path | str) -> None:
         """Write parameters and learned state to `folder`. NotTrainedError before `fit`."""

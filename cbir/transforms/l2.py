@@ -6,9 +6,8 @@ The length is summed in float64, where no float32 row overflows. Cost: two passe
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cbir._checks import as_matrix
 from cbir.transforms._base import Transform
 
 
@@ -22,13 +21,6 @@ class L2(Transform):
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
 
-    def transform(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Give the rows of `x`, (n, d) float32, at length 1.
-
-        Raises
-        ------
-        DimensionError, DTypeError, ParameterError for NaN or infinity.
-        """
-        rows = as_matrix(x, who="L2.transform", name="x")
-        length = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1, keepdims=True))
-        return (rows / np.where(length > 0, length, 1.0)).astype(np.float32)
+    def _rows(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        length = np.sqrt(np.square(x, dtype=np.float64).sum(axis=1, keepdims=True))
+        return np.asarray(x / np.where(length > 0, length, 1.0))

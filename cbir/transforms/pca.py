@@ -23,15 +23,14 @@ bits, rows to two slices of b = 29 - log2(D) bits. Only the two exact sums are r
 that of 24-bit directions, 2^-24 sqrt(D) |x| at most. The bytes of `fit` are those of the LAPACK
 beneath.
 
-Cost: `fit` takes n D^2 multiply-adds and the eigenvectors of the smaller of C, (D, D), and of the
-products of rows with each other, (n, n), which has the same ones (Turk and Pentland, 1991): for
-VLAD of 8,192 numbers and n = 4,000 about 2 GB x s of work on (n, n), and min(n, D)^2 float64 of
-memory. `transform` takes 2 D d multiply-adds a row in float64.
+Cost: `fit` takes n D min(n, D) multiply-adds and the eigenvectors of the smaller of C, (D, D), and
+the products of rows with each other, (n, n), which has the same ones (Turk and Pentland, J. Cogn.
+Neurosci. 3, 1991); memory is min(n, D)^2 float64 beside `x`. `transform` takes 2 D d multiply-adds
+a row in float64, a millisecond for the 8,192 numbers of VLAD to 128.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -40,9 +39,8 @@ from pydantic import Field
 
 from cbir._checks import as_matrix, check_int
 from cbir.errors import DimensionError, ParameterError
-from cbir.transforms._base import Transform
+from cbir.transforms._base import Transform, blocks
 
-_BLOCK = 1 << 22  # numbers of float64 copies held at once: 32 MB
 _NOISE = 1e-12  # of the largest variance: below it there is only the rounding of float32 input
 _BITS = 23  # of a direction, beside its sign
 
@@ -66,8 +64,8 @@ class PCA(Transform):
     >>> import numpy as np
     >>> x = np.float32([[1, 1], [2, 2], [3, 3], [4, 4.0]])
     >>> pca = PCA(1).fit(x)
-    >>> pca.transform(x).round(3).ravel().tolist()
-    [-2.121, -0.707, 0.707, 2.121]
+    >>> print(pca.transform(x).round(2).ravel())
+    [-2.12 -0.71  0.71  2.12]
     """
 
     learns: ClassVar[bool] = True
@@ -102,7 +100,8 @@ class PCA(Transform):
         who = "PCA.fit"
         d = check_int(self.d, who=who, name="d", low=1)
         x = as_matrix(x, who=who, name="x")
-        x = x[x.any(axis=1)]
+        used = x.any(axis=1)
+        x = x if used.all() else x[used]
         n, width = x.shape
         if d > width:
             raise ParameterError(f"{who}: d={d}, but a row of x has only {width} numbers")
@@ -121,26 +120,17 @@ class PCA(Transform):
         self._whole = None
         return self
 
-    def transform(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Give the rows of `x`, (n, D) float32, along the directions: (n, d) float32.
+    def _widths(self) -> tuple[int | None, int | None]:
+        return len(self.mean_), len(self.components_)
 
-        Raises
-        ------
-        NotTrainedError, DimensionError, DTypeError, ParameterError for NaN or infinity.
-        """
-        self._check_fitted("transform")
-        width = len(self.mean_)
-        x = as_matrix(x, who="PCA.transform", name="x", d=width)
+    def _rows(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         if self._whole is None:
             self._whole = _as_whole(self.components_)
-        out = np.empty((len(x), len(self.components_)), np.float32)
-        for rows in _blocks(len(x), width):
-            y = _product(x[rows].astype(np.float64) - self.mean_, *self._whole)
-            if self.whiten:
-                y /= np.sqrt(self.variances_.astype(np.float64))
-            y[~x[rows].any(axis=1)] = 0.0
-            out[rows] = y
-        return out
+        y = _product(x.astype(np.float64) - self.mean_, *self._whole)
+        if self.whiten:
+            y /= np.sqrt(self.variances_.astype(np.float64))
+        y[~x.any(axis=1)] = 0.0
+        return y
 
     def _adopt(self, arrays: dict[str, NDArray[Any]]) -> None:
         mean, components, variances = (arrays[name] for name in ("mean", "components", "variances"))
@@ -169,11 +159,6 @@ def _too_few(d: int, n: int, rank: int) -> str:
     )
 
 
-def _blocks(n: int, width: int) -> Iterator[slice]:
-    step = max(1, _BLOCK // max(width, 1))
-    return (slice(i, min(i + step, n)) for i in range(0, n, step))
-
-
 def _directions(
     x: NDArray[np.float32], mean: NDArray[np.float32], d: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -185,19 +170,20 @@ def _directions(
     size = width if of_columns else n
     products = np.zeros((size, size))
     if of_columns:
-        for rows in _blocks(n, width):
+        for rows in blocks(n, width):
             centred = x[rows].astype(np.float64) - mean
             products += centred.T @ centred
     else:
-        for columns in _blocks(width, n):
+        for columns in blocks(width, n):
             centred = x[:, columns].astype(np.float64) - mean[columns]
             products += centred @ centred.T
-    values, vectors = eigh(products, subset_by_index=[size - d, size - 1], overwrite_a=True)
+    # Symmetric, so the transpose is the same matrix, in the order that LAPACK works on in place.
+    values, vectors = eigh(products.T, subset_by_index=[size - d, size - 1], overwrite_a=True)
     values, vectors = values[::-1], np.ascontiguousarray(vectors[:, ::-1].T)
     if not of_columns:
         # X X^T u = l u gives X^T X (X^T u) = l (X^T u), of length sqrt(l)
         lifted = np.zeros((d, width))
-        for columns in _blocks(width, n):
+        for columns in blocks(width, n):
             lifted[:, columns] = vectors @ (x[:, columns].astype(np.float64) - mean[columns])
         length = np.linalg.norm(lifted, axis=1, keepdims=True)
         vectors = lifted / np.where(length > 0, length, 1.0)
@@ -214,12 +200,22 @@ def _as_whole(components: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDA
 def _product(
     rows: NDArray[np.float64], whole: NDArray[np.float64], unit: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``rows @ (whole * unit)`` with sums that are exact, and so the same for any batch."""
+    """``rows @ (whole * unit)`` with sums that are exact, and so the same for any batch.
+
+    `rows` is overwritten.
+    """
     # Sums of D products stay below 2^(b + 23 + log2 D) = 2^52.
     bits = 52 - _BITS - int(np.ceil(np.log2(max(rows.shape[1], 1))))
     largest = np.abs(rows).max(axis=1, initial=0.0)
     step = np.ldexp(1.0, np.frexp(largest)[1] - bits)[:, None]
-    scaled = rows / step  # by a power of two: exact
-    high = np.rint(scaled)
-    low = np.rint(np.ldexp(scaled - high, bits))
-    return np.asarray((high @ whole + np.ldexp(low @ whole, -bits)) * step * unit)
+    # All factors are powers of two, so only the two roundings to whole numbers change anything.
+    rows *= 1.0 / step
+    high = np.rint(rows)
+    rows -= high
+    rows *= 2.0**bits
+    low = np.rint(rows, out=rows)
+    y: NDArray[np.float64] = low @ whole
+    y *= 2.0**-bits
+    y += high @ whole
+    y *= step * unit
+    return y

@@ -13,10 +13,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import Field
 
-from cbir._checks import as_matrix
 from cbir.errors import ParameterError
 from cbir.transforms._base import Transform
 
@@ -40,17 +39,10 @@ class Power(Transform):
     ) -> None:
         self.alpha = alpha
 
-    def transform(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Give the rows of `x`, (n, d) float32, with each component raised.
-
-        Raises
-        ------
-        DimensionError, DTypeError, ParameterError for NaN, infinity or `alpha` out of range.
-        """
+    def _rows(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         if not (isinstance(self.alpha, (int, float)) and 0 < self.alpha <= 1):
             raise ParameterError(f"Power: alpha={self.alpha!r}, allowed is above 0 and up to 1")
-        rows = as_matrix(x, who="Power.transform", name="x")
-        return np.copysign(np.power(np.abs(rows), np.float32(self.alpha)), rows)
+        return np.copysign(np.power(np.abs(x), np.float32(self.alpha)), x)
 
 
 class SignedSqrt(Transform):
@@ -63,12 +55,5 @@ class SignedSqrt(Transform):
     [[2.0, -3.0, 0.0]]
     """
 
-    def transform(self, x: ArrayLike) -> NDArray[np.float32]:
-        """Give the rows of `x`, (n, d) float32, with the root of each component.
-
-        Raises
-        ------
-        DimensionError, DTypeError, ParameterError for NaN or infinity.
-        """
-        rows = as_matrix(x, who="SignedSqrt.transform", name="x")
-        return np.copysign(np.sqrt(np.abs(rows)), rows)
+    def _rows(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.copysign(np.sqrt(np.abs(x)), x)

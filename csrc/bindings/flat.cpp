@@ -6,15 +6,15 @@
 namespace cbir {
 namespace {
 
-FlatMetric metric_of(const std::string& name) {
-  if (name == "l2") return FlatMetric::l2;
-  if (name == "ip") return FlatMetric::ip;
+flat::Metric metric_of(const std::string& name) {
+  if (name == "l2") return flat::Metric::l2;
+  if (name == "ip") return flat::Metric::ip;
   require(name == "cosine", "metric must be 'l2', 'ip' or 'cosine'");
-  return FlatMetric::cosine;
+  return flat::Metric::cosine;
 }
 
-FlatRows rows_of(const Array<float>& xb, const Array<int64_t>& ids, const Array<float>& xq, const OptionalMask& mask,
-                 const OptionalPositions& positions) {
+flat::Rows rows_of(const Array<float>& xb, const Array<int64_t>& ids, const Array<float>& xq, const OptionalMask& mask,
+                   const OptionalPositions& positions) {
   const auto rows = matrix(xb, "xb"), queries = matrix(xq, "xq");
   const auto names = span(ids, "ids");
   require(rows.cols == queries.cols && rows.cols > 0, "xb and xq must have the same number of columns, at least 1");
@@ -24,9 +24,9 @@ FlatRows rows_of(const Array<float>& xb, const Array<int64_t>& ids, const Array<
 
 py::tuple search(const Array<float>& xb, const Array<int64_t>& ids, const Array<float>& xq, const std::string& metric,
                  int64_t k, int n_threads, const OptionalMask& mask, const OptionalPositions& positions) {
-  const FlatRows rows = rows_of(xb, ids, xq, mask, positions);
+  const flat::Rows rows = rows_of(xb, ids, xq, mask, positions);
   const auto queries = matrix(xq, "xq");
-  const FlatMetric which = metric_of(metric);
+  const flat::Metric which = metric_of(metric);
   require(k > 0, "k must be positive");
   checked_mul(queries.rows, k);
   Array<float> keys({queries.rows, k});
@@ -35,20 +35,20 @@ py::tuple search(const Array<float>& xb, const Array<int64_t>& ids, const Array<
   int64_t* hit_data = hits.mutable_data();
   {
     py::gil_scoped_release release;
-    flat_search(rows, queries, which, k, n_threads, key_data, hit_data);
+    flat::search(rows, queries, which, k, n_threads, key_data, hit_data);
   }
   return py::make_tuple(keys, hits);
 }
 
 py::tuple range(const Array<float>& xb, const Array<int64_t>& ids, const Array<float>& xq, const std::string& metric,
                 float radius, int n_threads, const OptionalMask& mask, const OptionalPositions& positions) {
-  const FlatRows rows = rows_of(xb, ids, xq, mask, positions);
+  const flat::Rows rows = rows_of(xb, ids, xq, mask, positions);
   const auto queries = matrix(xq, "xq");
-  const FlatMetric which = metric_of(metric);
+  const flat::Metric which = metric_of(metric);
   std::vector<std::vector<std::pair<float, int64_t>>> found;
   {
     py::gil_scoped_release release;
-    found = flat_range(rows, queries, which, radius, n_threads);
+    found = flat::range(rows, queries, which, radius, n_threads);
   }
   return ranges_of(found);
 }
@@ -58,12 +58,12 @@ Array<float> score(const Array<float>& xb, const Array<float>& xq, const std::st
   const auto rows = matrix(xb, "xb"), queries = matrix(xq, "xq");
   require(rows.cols == queries.cols && rows.cols > 0, "xb and xq must have the same number of columns, at least 1");
   const auto pairs = pairs_of(positions, queries.rows, rows.rows);
-  const FlatMetric which = metric_of(metric);
+  const flat::Metric which = metric_of(metric);
   Array<float> keys({queries.rows, pairs.cols});
   float* key_data = keys.mutable_data();
   {
     py::gil_scoped_release release;
-    flat_score(rows, queries, which, pairs, n_threads, key_data);
+    flat::score_pairs(rows, queries, which, pairs, n_threads, key_data);
   }
   return keys;
 }

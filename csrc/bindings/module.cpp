@@ -2,7 +2,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <stdexcept>
@@ -12,7 +11,6 @@
 
 #include "core/parallel.h"
 #include "simd/level.h"
-#include "simd/peak.h"
 
 namespace py = pybind11;
 
@@ -34,27 +32,6 @@ std::vector<std::string> simd_levels() {
   std::vector<std::string> names;
   for (auto level : cbir::simd::available()) names.emplace_back(cbir::simd::name(level));
   return names;
-}
-
-using Clock = std::chrono::steady_clock;
-
-// Best of five short runs, Gflop/s of one core.
-double fma_peak() {
-  const auto run = cbir::simd::pick(cbir::simd::kPeak);
-  double best = 0;
-  for (int repeat = 0; repeat < 5; ++repeat) {
-    const auto start = Clock::now();
-    const double operations = run(1 << 19);
-    best = std::max(best, operations / std::chrono::duration<double>(Clock::now() - start).count() / 1e9);
-  }
-  return best;
-}
-
-// No-ops per nanosecond over about a millisecond.
-double issue_rate() {
-  const auto start = Clock::now();
-  const double operations = cbir::simd::no_ops(1 << 18);
-  return operations / std::chrono::duration<double, std::nano>(Clock::now() - start).count();
 }
 
 // For tests/core/test_parallel.py: how often each chunk ran, each taking `ms`; multiples of `failing` throw.
@@ -99,12 +76,6 @@ PYBIND11_MODULE(_core, m) {
   m.def("simd_levels", &simd_levels, "Levels this machine can run, lowest first.");
   m.def("set_simd_level", &cbir::simd::set_level, py::arg("level"), "Choose a level that this machine has.");
   m.def("available_threads", &cbir::available_threads, "CPUs this process may use.");
-  m.def("fma_peak", &fma_peak, py::call_guard<py::gil_scoped_release>(),
-        "Gflop/s (float32) that one core reaches at the level in use, measured now.");
-
-  m.def("issue_rate", &issue_rate, py::call_guard<py::gil_scoped_release>(),
-        "No-ops per ns that one core issues now: about half of its best where another hardware thread shares it.");
-
   m.def("_parallel_probe", &parallel_probe, py::arg("n_chunks"), py::arg("n_threads"), py::arg("failing"),
         py::arg("ms"), "Exercise parallel_for; for tests.");
 

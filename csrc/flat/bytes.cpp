@@ -9,7 +9,7 @@
 #include "flat/search.h"
 #include "simd/level.h"
 
-namespace cbir {
+namespace cbir::flat {
 namespace {
 
 struct ByteKernels {
@@ -92,7 +92,7 @@ struct Scratch {
         block_limit(queries.padded) {
     std::fill(codes.data(), codes.data() + codes.size(), uint8_t{128});
     for (int64_t i = 0; i < queries.n; ++i) {
-      worst[i] = s.heaps.worst(first + i);
+      worst[i] = s.collected.worst(first + i);
       limit[i] = limit_of(sides[first + i], worst[i]);
     }
   }
@@ -176,4 +176,4 @@ bool search_in_bytes(const Search& s) {
   return true;
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat

@@ -19,7 +19,7 @@
 
 #include <cstdint>
 
-namespace cbir {
+namespace cbir::flat {
 
 inline constexpr int kByteRows = 64;
 inline constexpr int kByteQueries = 6;
@@ -49,4 +49,4 @@ using ByteTileFn = void (*)(const ByteTile& rows, const ByteQueries& queries, in
 void byte_code_avx512v(const float* x, int64_t d, int at, uint8_t* codes, ByteRow* row);
 void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t groups, uint64_t* mask);
 
-}  // namespace cbir
+}  // namespace cbir::flat

@@ -1,3 +1,4 @@
+#include "core/bytes.h"
 #include "flat/bytes.h"
 #include "simd/x86.h"
 
@@ -7,16 +8,12 @@
 
 CBIR_AVX512V_BEGIN
 
-namespace cbir {
+namespace cbir::flat {
 namespace {
 
-constexpr float kUp = 1.0001f;  // more than the rounding of the sums below can take away
+static_assert(kByteRows == bytes::kPanel && kByteQueries == bytes::kRows);
 
-// acc += u8 x s8 products, four to a lane. Written out because GCC 12 copies and spills all 24 accumulators of a block
-// around _mm512_dpbusd_epi32.
-inline __attribute__((always_inline)) void multiply_add(__m512i& acc, __m512i u, __m512i s) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
-}
+constexpr float kUp = 1.0001f;  // more than the rounding of the sums below can take away
 
 }  // namespace
 
@@ -58,32 +55,14 @@ void byte_code_avx512v(const float* x, int64_t d, int at, uint8_t* codes, ByteRo
   row->middle = kUp * (middle > mean ? middle - mean : mean - middle);
 }
 
-// 24 sums of int32, 4 vectors of codes, 1 broadcast. The block's codes stay in L1 while all queries pass.
+// The block's codes stay in L1 while all queries pass.
 void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t groups, uint64_t* mask) {
   __m512i sum[kByteQueries][4];
 #pragma GCC unroll 6
   for (int q = 0; q < kByteQueries; ++q) {
     sum[q][0] = sum[q][1] = sum[q][2] = sum[q][3] = _mm512_set1_epi32(queries.base[q]);
   }
-  const uint8_t* codes = rows.codes;
-  const int8_t* e = queries.codes;
-  const int64_t stride = 4 * groups;
-  // A loop that might not run at all would have its 24 accumulators in two places.
-  int64_t g = 0;
-  do {
-    const __m512i c0 = _mm512_load_si512(codes + g * 256), c1 = _mm512_load_si512(codes + g * 256 + 64);
-    const __m512i c2 = _mm512_load_si512(codes + g * 256 + 128), c3 = _mm512_load_si512(codes + g * 256 + 192);
-#pragma GCC unroll 6
-    for (int q = 0; q < kByteQueries; ++q) {
-      int32_t four;
-      std::memcpy(&four, e + q * stride + 4 * g, 4);
-      const __m512i y = _mm512_set1_epi32(four);
-      multiply_add(sum[q][0], c0, y);
-      multiply_add(sum[q][1], c1, y);
-      multiply_add(sum[q][2], c2, y);
-      multiply_add(sum[q][3], c3, y);
-    }
-  } while (++g < groups);
+  bytes::add_products<bytes::Unsigned::panel>(queries.codes, 4 * groups, rows.codes, groups, sum);
 #pragma GCC unroll 6
   for (int q = 0; q < kByteQueries; ++q) {
     const __m512 step = _mm512_set1_ps(queries.step[q]), mean = _mm512_set1_ps(queries.mean[q]);
@@ -101,6 +80,6 @@ void byte_tile_avx512v(const ByteTile& rows, const ByteQueries& queries, int64_t
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat
 CBIR_TARGET_END
 #endif

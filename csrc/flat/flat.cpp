@@ -9,10 +9,10 @@
 #include "flat/tile.h"
 #include "simd/level.h"
 
-namespace cbir {
+namespace cbir::flat {
 namespace {
 
-constexpr simd::Table<FlatTileFn> kTiles{flat_tile_generic, CBIR_X86_ROWS(flat_tile_avx2, flat_tile_avx512, nullptr)};
+constexpr simd::Table<TileFn> kTiles{tile_generic, CBIR_X86_ROWS(tile_avx2, tile_avx512, nullptr)};
 
 // Below this many queries reading xb costs more than the arithmetic, so every row is scored directly.
 constexpr int64_t kFewQueries = 6;
@@ -26,10 +26,10 @@ void search_directly(const Search& s) {
     float keys[256], scratch[256];
     s.allowed.for_runs(begin, end, block, [&](int64_t first, int64_t n) {
       for (int64_t q = 0; q < s.xq.rows; ++q) {
-        flat_keys(s.score, s.metric, s.xb.row(first), n, d, s.xq.row(q), s.lengths2[q], scratch, keys);
-        float worst = s.heaps.worst(q);
+        keys_of(s.score, s.metric, s.xb.row(first), n, d, s.xq.row(q), s.lengths2[q], scratch, keys);
+        float worst = s.collected.worst(q);
         for (int64_t i = 0; i < n; ++i) {
-          if (keys[i] <= worst) worst = s.heaps.push(q, keys[i], s.ids[first + i]);
+          if (keys[i] <= worst) worst = s.collected.push(q, keys[i], s.ids[first + i]);
         }
       }
     });
@@ -51,7 +51,7 @@ AlignedBuffer<float> pack(const Search& s, int64_t first, int64_t n, const std::
 
 // One block of rows (about 128 KiB, it stays in L2) against one group of queries.
 void search_block(const Search& s, int64_t begin, int64_t end, int64_t first, int64_t n, const float* packed,
-                  const std::vector<QuerySide>& sides, FlatTileFn tile) {
+                  const std::vector<QuerySide>& sides, TileFn tile) {
   const int64_t d = s.xb.cols, panels = ceil_div(n, kTileQueries), rows = ceil_div(end - begin, kTileRows) * kTileRows;
   std::vector<float> offset(static_cast<size_t>(rows), 0.0f), scale(static_cast<size_t>(rows), 0.0f);
   std::vector<float> lengths2(static_cast<size_t>(end - begin));
@@ -66,7 +66,7 @@ void search_block(const Search& s, int64_t begin, int64_t end, int64_t first, in
   std::vector<float> worst(static_cast<size_t>(n));
   std::vector<float> limit(static_cast<size_t>(panels * kTileQueries), -kInfinity);
   for (int64_t i = 0; i < n; ++i) {
-    worst[i] = s.heaps.worst(first + i);
+    worst[i] = s.collected.worst(first + i);
     limit[i] = sides[first + i].limit(worst[i]);
   }
   for (int64_t p = 0; p < panels; ++p) {
@@ -88,7 +88,7 @@ void search_block(const Search& s, int64_t begin, int64_t end, int64_t first, in
 
 void search_in_tiles(const Search& s) {
   const int64_t d = s.xb.cols;
-  const FlatTileFn tile = simd::pick(kTiles);
+  const TileFn tile = simd::pick(kTiles);
   const std::vector<QuerySide> sides = s.sides();
   const int64_t block = std::clamp<int64_t>(32768 / d / kTileRows, 1, 85) * kTileRows;
   const int64_t group = std::clamp<int64_t>(131072 / d / kTileQueries, 4, 128) * kTileQueries;
@@ -107,7 +107,7 @@ void search_many(const Search& s) {
 
 // Listed rows are copied to where they lie side by side, 16 MiB at a time, and searched there: a copy costs as much as
 // reading the row once, and all queries share it.
-void search_listed(const FlatRows& rows, Matrix<const float> xq, FlatMetric metric, int n_threads, FlatHeaps& heaps) {
+void search_listed(const Rows& rows, Matrix<const float> xq, Metric metric, int n_threads, Collected& collected) {
   const int64_t d = rows.x.cols, n = rows.allowed.positions.size;
   const int64_t chunk = std::min(n, std::max<int64_t>(kTileRows, (int64_t{1} << 22) / d));
   AlignedBuffer<float> copied(checked_mul(chunk, d));
@@ -121,40 +121,40 @@ void search_listed(const FlatRows& rows, Matrix<const float> xq, FlatMetric metr
         ids[i] = rows.ids[at];
       }
     });
-    search_many(Search({{copied.data(), here, d}, {ids.data(), here}, {}}, xq, metric, n_threads, heaps));
+    search_many(Search({{copied.data(), here, d}, {ids.data(), here}, {}}, xq, metric, n_threads, collected));
   }
 }
 
-void search_rows(const FlatRows& rows, Matrix<const float> xq, FlatMetric metric, int n_threads, FlatHeaps& heaps) {
+void search_rows(const Rows& rows, Matrix<const float> xq, Metric metric, int n_threads, Collected& collected) {
   if (xq.rows < kFewQueries) {
-    search_directly(Search(rows, xq, metric, n_threads, heaps));
+    search_directly(Search(rows, xq, metric, n_threads, collected));
   } else if (rows.allowed.listed()) {
-    search_listed(rows, xq, metric, n_threads, heaps);
+    search_listed(rows, xq, metric, n_threads, collected);
   } else {
-    search_many(Search(rows, xq, metric, n_threads, heaps));
+    search_many(Search(rows, xq, metric, n_threads, collected));
   }
 }
 
 }  // namespace
 
-void flat_search(const FlatRows& rows, Matrix<const float> xq, FlatMetric metric, int64_t k, int n_threads, float* keys,
-                 int64_t* hits) {
-  FlatHeaps heaps(xq.rows, k);
-  search_rows(rows, xq, metric, n_threads, heaps);
-  for (int64_t q = 0; q < xq.rows; ++q) heaps.drain(q, keys + q * k, hits + q * k);
+void search(const Rows& rows, Matrix<const float> xq, Metric metric, int64_t k, int n_threads, float* keys,
+            int64_t* hits) {
+  Collected collected(xq.rows, k);
+  search_rows(rows, xq, metric, n_threads, collected);
+  for (int64_t q = 0; q < xq.rows; ++q) collected.of(q).drain(keys + q * k, hits + q * k);
 }
 
-std::vector<std::vector<std::pair<float, int64_t>>> flat_range(const FlatRows& rows, Matrix<const float> xq,
-                                                               FlatMetric metric, float radius, int n_threads) {
-  FlatHeaps heaps(xq.rows, rows.x.rows, radius);
-  search_rows(rows, xq, metric, n_threads, heaps);
+std::vector<std::vector<std::pair<float, int64_t>>> range(const Rows& rows, Matrix<const float> xq, Metric metric,
+                                                          float radius, int n_threads) {
+  Collected collected(xq.rows, rows.x.rows, radius);
+  search_rows(rows, xq, metric, n_threads, collected);
   std::vector<std::vector<std::pair<float, int64_t>>> found(static_cast<size_t>(xq.rows));
-  parallel_for(xq.rows, n_threads, [&](int64_t q, int) { found[q] = heaps.take(q); });
+  parallel_for(xq.rows, n_threads, [&](int64_t q, int) { found[q] = collected.of(q).take(); });
   return found;
 }
 
-void flat_score(Matrix<const float> xb, Matrix<const float> xq, FlatMetric metric, Matrix<const int64_t> positions,
-                int n_threads, float* keys) {
+void score_pairs(Matrix<const float> xb, Matrix<const float> xq, Metric metric, Matrix<const int64_t> positions,
+                 int n_threads, float* keys) {
   const DistanceKernels& score = *simd::pick(kDistances);
   const int64_t m = positions.cols, pairs = checked_mul(xq.rows, m), d = xb.cols;
   std::vector<float> lengths2(static_cast<size_t>(xq.rows));
@@ -164,9 +164,9 @@ void flat_score(Matrix<const float> xb, Matrix<const float> xq, FlatMetric metri
       const int64_t q = i / m, at = positions.row(positions.rows == 1 ? 0 : q)[i % m];
       float scratch;
       keys[i] = kInfinity;
-      if (at >= 0) flat_keys(score, metric, xb.row(at), 1, d, xq.row(q), lengths2[q], &scratch, &keys[i]);
+      if (at >= 0) keys_of(score, metric, xb.row(at), 1, d, xq.row(q), lengths2[q], &scratch, &keys[i]);
     }
   });
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat

@@ -15,11 +15,11 @@
 #include "core/matrix.h"
 #include "flat/score.h"
 
-namespace cbir {
+namespace cbir::flat {
 
 // What is searched: rows, an id for each, and which of them may answer. Squared norms must stay finite in float;
 // whatever else the bytes of x and ids say is safe, as they may lie in a mapped file.
-struct FlatRows {
+struct Rows {
   Matrix<const float> x;
   Span<const int64_t> ids;
   Allowed allowed;
@@ -27,16 +27,16 @@ struct FlatRows {
 
 // Writes keys and ids, (nq, k) each, best first: squared distance for l2, the negated similarity otherwise; ties to
 // the smaller id; padded with infinity and -1.
-void flat_search(const FlatRows& rows, Matrix<const float> xq, FlatMetric metric, int64_t k, int n_threads, float* keys,
-                 int64_t* hits);
+void search(const Rows& rows, Matrix<const float> xq, Metric metric, int64_t k, int n_threads, float* keys,
+            int64_t* hits);
 
 // For each query the keys up to `radius` and their ids, best first.
-std::vector<std::vector<std::pair<float, int64_t>>> flat_range(const FlatRows& rows, Matrix<const float> xq,
-                                                               FlatMetric metric, float radius, int n_threads);
+std::vector<std::vector<std::pair<float, int64_t>>> range(const Rows& rows, Matrix<const float> xq, Metric metric,
+                                                          float radius, int n_threads);
 
 // Writes the keys of given rows, (nq, m): row positions[q][j] for query q, or positions[0][j] for all; infinity for -1.
 // The bits are those of the searches.
-void flat_score(Matrix<const float> xb, Matrix<const float> xq, FlatMetric metric, Matrix<const int64_t> positions,
-                int n_threads, float* keys);
+void score_pairs(Matrix<const float> xb, Matrix<const float> xq, Metric metric, Matrix<const int64_t> positions,
+                 int n_threads, float* keys);
 
-}  // namespace cbir
+}  // namespace cbir::flat

@@ -6,9 +6,9 @@
 
 #include "core/distance.h"
 
-namespace cbir {
+namespace cbir::flat {
 
-enum class FlatMetric { l2, ip, cosine };
+enum class Metric { l2, ip, cosine };
 
 // Squared lengths below this lose digits, or everything, to underflow in float.
 inline constexpr float kTinySquare = 1e-30f;
@@ -25,13 +25,13 @@ inline double cosine_of_tiny(const float* x, const float* q, int64_t d) {
 
 // Keys of the rows of x (n, d) for one query, smaller is better; `length2` is |q|^2, `scratch` (n,). A vector without
 // length has cosine 0 with everything.
-inline void flat_keys(const DistanceKernels& score, FlatMetric metric, const float* x, int64_t n, int64_t d,
-                      const float* q, float length2, float* scratch, float* keys) {
-  if (metric == FlatMetric::l2) return score.squared_distances(x, n, d, q, 0, keys);
+inline void keys_of(const DistanceKernels& score, Metric metric, const float* x, int64_t n, int64_t d, const float* q,
+                    float length2, float* scratch, float* keys) {
+  if (metric == Metric::l2) return score.squared_distances(x, n, d, q, 0, keys);
   score.inner_products(x, n, d, q, 0, keys);
-  if (metric == FlatMetric::cosine) score.inner_products(x, n, d, x, d, scratch);
+  if (metric == Metric::cosine) score.inner_products(x, n, d, x, d, scratch);
   for (int64_t i = 0; i < n; ++i) {
-    if (metric == FlatMetric::ip) {
+    if (metric == Metric::ip) {
       keys[i] = -keys[i];
     } else if (scratch[i] < kTinySquare || length2 < kTinySquare) {
       keys[i] = static_cast<float>(0 - cosine_of_tiny(x + i * d, q, d));
@@ -41,4 +41,4 @@ inline void flat_keys(const DistanceKernels& score, FlatMetric metric, const flo
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat

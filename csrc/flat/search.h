@@ -12,7 +12,7 @@
 #include "flat/flat.h"
 #include "flat/score.h"
 
-namespace cbir {
+namespace cbir::flat {
 
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -40,32 +40,32 @@ inline float round_up(double v) { return std::nextafter(static_cast<float>(v), k
 // with e = rounding(d): the slack covers the kernel's error and that of the direct score. Squared lengths that float
 // can't hold well (kTinySquare) bound nothing: such rows and queries pass under cosine.
 struct QuerySide {
-  FlatMetric metric;
+  Metric metric;
   double e, length2, length;
 
-  QuerySide(FlatMetric m, float squared_length, int64_t d) : metric(m), e(rounding(d)) {
+  QuerySide(Metric m, float squared_length, int64_t d) : metric(m), e(rounding(d)) {
     length2 = squared_length;
     length = std::sqrt(length2);
   }
-  double factor() const { return metric == FlatMetric::l2 ? -2.0 : length > 0 ? -1.0 / length : 0.0; }
+  double factor() const { return metric == Metric::l2 ? -2.0 : length > 0 ? -1.0 / length : 0.0; }
   float limit(float worst) const {
-    if (worst == kInfinity || (metric == FlatMetric::cosine && length2 < kTinySquare)) return kInfinity;
+    if (worst == kInfinity || (metric == Metric::cosine && length2 < kTinySquare)) return kInfinity;
     double v = worst;
-    if (metric == FlatMetric::l2) v -= length2 * (1 - 8 * e);
-    if (metric == FlatMetric::ip && length > 0) v /= length;
+    if (metric == Metric::l2) v -= length2 * (1 - 8 * e);
+    if (metric == Metric::ip && length > 0) v /= length;
     return round_up(v + 1e-30);
   }
 };
 
 // Of a row with squared length `squared_length`. An offset is never -infinity: that is the limit of a place without a
 // query, which no row may pass, not even one of an altered file.
-inline void row_side(FlatMetric metric, float squared_length, int64_t d, float* offset, float* scale) {
+inline void row_side(Metric metric, float squared_length, int64_t d, float* offset, float* scale) {
   constexpr double kLargest = std::numeric_limits<float>::max();
   const double e = rounding(d), length2 = squared_length;
   *scale = 1;
-  if (metric == FlatMetric::l2) {
+  if (metric == Metric::l2) {
     *offset = static_cast<float>(length2 * (1 - 8 * e));
-  } else if (metric == FlatMetric::ip) {
+  } else if (metric == Metric::ip) {
     *offset = static_cast<float>(std::max(-8 * e * std::sqrt(std::max<double>(length2, kTinySquare)), -kLargest));
   } else if (squared_length < kTinySquare) {
     *offset = static_cast<float>(-kLargest);
@@ -81,20 +81,20 @@ struct Search {
   Span<const int64_t> ids;
   Allowed allowed;
   Matrix<const float> xq;
-  FlatMetric metric;
+  Metric metric;
   int n_threads;
-  FlatHeaps& heaps;
+  Collected& collected;
   const DistanceKernels& score;
   std::vector<float> lengths2;  // (xq.rows,): |q|^2
 
-  Search(const FlatRows& rows, Matrix<const float> xq_, FlatMetric metric_, int threads, FlatHeaps& heaps_)
+  Search(const Rows& rows, Matrix<const float> xq_, Metric metric_, int threads, Collected& collected_)
       : xb(rows.x),
         ids(rows.ids),
         allowed(rows.allowed),
         xq(xq_),
         metric(metric_),
         n_threads(threads),
-        heaps(heaps_),
+        collected(collected_),
         score(*simd::pick(kDistances)),
         lengths2(static_cast<size_t>(xq_.rows)) {
     score.inner_products(xq.data, xq.rows, xq.cols, xq.data, xq.cols, lengths2.data());
@@ -110,8 +110,8 @@ struct Search {
   float offer(int64_t q, int64_t row, float worst) const {
     if (allowed.mask != nullptr && !allowed.mask[row]) return worst;
     float key, scratch;
-    flat_keys(score, metric, xb.row(row), 1, xb.cols, xq.row(q), lengths2[q], &scratch, &key);
-    return key <= worst ? heaps.push(q, key, ids[row]) : worst;
+    keys_of(score, metric, xb.row(row), 1, xb.cols, xq.row(q), lengths2[q], &scratch, &key);
+    return key <= worst ? collected.push(q, key, ids[row]) : worst;
   }
 };
 
@@ -119,4 +119,4 @@ struct Search {
 // use has no kernel for it.
 bool search_in_bytes(const Search& search);
 
-}  // namespace cbir
+}  // namespace cbir::flat

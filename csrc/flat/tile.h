@@ -8,16 +8,16 @@
 
 #include <cstdint>
 
-namespace cbir {
+namespace cbir::flat {
 
 inline constexpr int kTileRows = 12;
 inline constexpr int kTileQueries = 32;
 
-using FlatTileFn = void (*)(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
-                            const float* limit, uint32_t* mask);
+using TileFn = void (*)(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
+                        const float* limit, uint32_t* mask);
 
-void flat_tile_generic(const float*, int64_t, const float*, const float*, const float*, const float*, uint32_t*);
-void flat_tile_avx2(const float*, int64_t, const float*, const float*, const float*, const float*, uint32_t*);
-void flat_tile_avx512(const float*, int64_t, const float*, const float*, const float*, const float*, uint32_t*);
+void tile_generic(const float*, int64_t, const float*, const float*, const float*, const float*, uint32_t*);
+void tile_avx2(const float*, int64_t, const float*, const float*, const float*, const float*, uint32_t*);
+void tile_avx512(const float*, int64_t, const float*, const float*, const float*, const float*, uint32_t*);
 
-}  // namespace cbir
+}  // namespace cbir::flat

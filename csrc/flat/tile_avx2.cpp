@@ -5,7 +5,7 @@
 
 CBIR_AVX2_BEGIN
 
-namespace cbir {
+namespace cbir::flat {
 namespace {
 
 constexpr int kRows = 6;  // 6 x 2 sums, 2 panel vectors and a broadcast fill the 16 registers
@@ -35,8 +35,8 @@ inline void half(const float* x, int64_t d, const float* offset, const float* sc
 
 }  // namespace
 
-void flat_tile_avx2(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
-                    const float* limit, uint32_t* mask) {
+void tile_avx2(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
+               const float* limit, uint32_t* mask) {
   for (int r = 0; r < kTileRows; ++r) mask[r] = 0;
   for (int j = 0; j < kTileQueries; j += 16) {
     for (int r = 0; r < kTileRows; r += kRows) {
@@ -45,6 +45,6 @@ void flat_tile_avx2(const float* x, int64_t d, const float* offset, const float*
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat
 CBIR_TARGET_END
 #endif

@@ -5,11 +5,11 @@
 
 CBIR_AVX512_BEGIN
 
-namespace cbir {
+namespace cbir::flat {
 
 // 24 sums, 2 panel vectors and a broadcast: 27 of 32 registers, and two fused multiply-adds for each load but one.
-void flat_tile_avx512(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
-                      const float* limit, uint32_t* mask) {
+void tile_avx512(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
+                 const float* limit, uint32_t* mask) {
   __m512 sum[kTileRows][2];
 #pragma GCC unroll 12
   for (int r = 0; r < kTileRows; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
@@ -33,6 +33,6 @@ void flat_tile_avx512(const float* x, int64_t d, const float* offset, const floa
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat
 CBIR_TARGET_END
 #endif

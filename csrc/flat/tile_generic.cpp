@@ -1,9 +1,9 @@
 #include "flat/tile.h"
 
-namespace cbir {
+namespace cbir::flat {
 
-void flat_tile_generic(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
-                       const float* limit, uint32_t* mask) {
+void tile_generic(const float* x, int64_t d, const float* offset, const float* scale, const float* panel,
+                  const float* limit, uint32_t* mask) {
   for (int r = 0; r < kTileRows; ++r) {
     float sum[kTileQueries] = {};
     for (int64_t t = 0; t < d; ++t) {
@@ -17,4 +17,4 @@ void flat_tile_generic(const float* x, int64_t d, const float* offset, const flo
   }
 }
 
-}  // namespace cbir
+}  // namespace cbir::flat

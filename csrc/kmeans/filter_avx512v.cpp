@@ -1,4 +1,5 @@
 // The 8-bit filter with VNNI: 6 points by 64 words, 4 dimensions an instruction. See filter.h.
+#include "core/bytes.h"
 #include "kmeans/filter.h"
 #include "kmeans/kernels.h"
 #include "simd/x86.h"
@@ -12,17 +13,9 @@ CBIR_AVX512V_BEGIN
 namespace cbir::kmeans {
 namespace {
 
-constexpr int kRows = 6;
-constexpr int kVectors = kPanel / 16;
+using bytes::kRows, bytes::kVectors;
+static_assert(kPanel == bytes::kPanel);
 constexpr int64_t kStrip = 4;  // panels that stay in L1 while all points pass: 32 KiB at d = 128
-
-using Word32 __attribute__((may_alias, aligned(1))) = int32_t;
-
-// acc += u8 x s8 products, four to a lane. Written out because GCC 12 copies and spills all 24 accumulators of a block
-// around _mm512_dpbusd_epi32, which made the whole assignment take 1.6 times as long.
-inline __attribute__((always_inline)) void multiply_add(__m512i& acc, __m512i u, __m512i s) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u), "v"(s));
-}
 
 // The scores of some points against the panels of a strip.
 struct Tile {
@@ -47,19 +40,7 @@ void score(const uint8_t* codes, const float* units, int64_t groups, const int8_
         acc[r][h] = _mm512_cvtps_epi32(_mm512_fmadd_ps(norms, _mm512_set1_ps(units[r]), starts));
       }
     }
-    // A loop that might not run at all would have its 24 accumulators in two places.
-    int64_t g = 0;
-    do {
-      __m512i c[kVectors];
-#pragma GCC unroll 4
-      for (int h = 0; h < kVectors; ++h) c[h] = _mm512_loadu_si512(panel + (g * kPanel + 16 * h) * 4);
-#pragma GCC unroll 6
-      for (int r = 0; r < R; ++r) {
-        const __m512i v = _mm512_set1_epi32(*reinterpret_cast<const Word32*>(codes + (r * groups + g) * 4));
-#pragma GCC unroll 4
-        for (int h = 0; h < kVectors; ++h) multiply_add(acc[r][h], v, c[h]);
-      }
-    } while (++g < groups);
+    bytes::add_products<bytes::Unsigned::rows>(codes, groups * 4, panel, groups, acc);
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4

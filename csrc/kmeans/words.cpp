@@ -10,7 +10,7 @@
 
 #include "core/distance.h"
 #include "core/parallel.h"
-#include "core/topk.h"
+#include "core/reservoir.h"
 #include "kmeans/kernels.h"
 #include "kmeans/kmeans.h"
 
@@ -190,16 +190,16 @@ void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int3
       move_rows(points, origin_, moved.data());
       points = {moved.data(), n, d()};
     }
-    std::vector<TopK> top(static_cast<size_t>(n), TopK(n_assign));
+    std::vector<Reservoir> top(static_cast<size_t>(n), Reservoir(n_assign));
     for (int64_t p = 0; p < n_panels_; p += tile) {
       const int64_t panels = std::min(tile, n_panels_ - p), width = panels * kPanel;
       kernels.scores(points, {panels_.data() + p * d() * kPanel, bias_.data() + p * kPanel, panels}, scores.data());
       const int64_t words = std::min(width, size() - p * kPanel);
       for (int64_t i = 0; i < n; ++i) {
-        TopK& best = top[static_cast<size_t>(i)];
+        Reservoir& best = top[static_cast<size_t>(i)];
         for (int64_t w = 0; w < words; ++w) {
           const float key = -scores[i * width + w];
-          if (key <= best.threshold()) best.push(key, p * kPanel + w);
+          if (key <= best.worst()) best.push(key, p * kPanel + w);
         }
       }
     }

@@ -331,6 +331,41 @@ def test_save_and_load(tmp_path):
         BagOfWords.load(tmp_path / "nothing", words)
 
 
+@pytest.mark.parametrize("cuts", [[], [2], [1, 1, 3], [0, 4]])
+def test_idf_of_batches_is_that_of_all_images(cuts):
+    """Only document frequencies are held, so the counts of a whole collection need not be."""
+    words, bags = hand()
+    whole = BagOfWords(words).fit(bags)
+    counts = whole.count(bags).to_dense()
+    alive = 0
+
+    def batches():
+        nonlocal alive
+        for part in np.split(counts, cuts):
+            alive += 1
+            yield SparseVectors.from_dense(part)
+
+    parts = BagOfWords(words).fit_counts(batches())
+    assert alive == len(cuts) + 1
+    np.testing.assert_array_equal(parts.idf_, whole.idf_)
+
+
+def test_idf_of_no_batch_and_of_another_vocabulary():
+    words, bags = hand()
+    assert not BagOfWords(words).fit_counts([]).idf_.any()
+    wrong = SparseVectors.from_dense(np.ones((1, 4), np.float32))
+    with pytest.raises(DimensionError, match="n_words=4, the vocabulary has 3"):
+        BagOfWords(words).fit_counts([BagOfWords(words).count(bags), wrong])
+
+
+def test_says_whether_it_learns():
+    words, _ = hand()
+    assert BagOfWords(words).learns
+    assert not BagOfWords(words, idf=False).learns
+
+
 def test_registry():
-    assert AGGREGATIONS["bow"] is BagOfWords and BagOfWords.sparse
+    assert AGGREGATIONS["bow"] is BagOfWords
+    assert BagOfWords.takes is Bags
+    assert BagOfWords.gives is SparseVectors
     assert BagOfWords(Nearest(np.zeros((4, 3)))).d == 4

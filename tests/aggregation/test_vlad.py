@@ -12,7 +12,7 @@ from cbir import _core
 from cbir.aggregation import AGGREGATIONS, VLAD
 from cbir.errors import DimensionError, DTypeError, FormatError, NotTrainedError, ParameterError
 from cbir.reference import vlad as twin
-from cbir.types import Bags
+from cbir.types import Bags, Vectors
 from tests import tolerances
 from tests.aggregation._nearest import Nearest, clustered
 
@@ -270,5 +270,8 @@ def test_save_and_load(tmp_path):
 
 
 def test_registry():
-    assert AGGREGATIONS["vlad"] is VLAD and not VLAD.sparse
+    assert AGGREGATIONS["vlad"] is VLAD
+    assert VLAD.takes is Bags
+    assert VLAD.gives == Vectors
+    assert not VLAD.learns
     assert VLAD(Nearest(np.zeros((4, 3)))).d == 12

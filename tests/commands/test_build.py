@@ -19,7 +19,7 @@ def test_json_ends_with_one_object(recipe, pictures, tmp_path):
 def test_plain_output_and_plain_log_lines(pictures, tmp_path):
     done = run("build", pictures, "-o", tmp_path / "a.cbir", *TINY)
     assert done.code == 0, done.err
-    assert "32 of 32 images indexed" in done.out
+    assert "32 images indexed, 32 added" in done.out
     assert "peak memory" in done.out
     assert "\r" not in done.err and "32 of 32" in done.err  # a log line, not a progress bar
 
@@ -77,8 +77,46 @@ def test_a_wrong_command_line_is_exit_code_2(arguments):
     assert done.error and done.out == ""
 
 
-def test_help_names_every_key_of_the_recipe_and_the_exit_codes():
+def test_help_is_short_and_says_where_the_recipes_are_told():
     done = run("build", "--help")
     assert done.code == 0
-    for text in ("--set", "vocabulary.n_words", "image.max_side", "Exit codes", "130", "vlad"):
+    for text in ("--set", "--files-from", "cbir recipes", "Exit codes", "130"):
         assert text in done.out
+    assert "vocabulary.n_words" not in done.out and len(done.out.splitlines()) < 60
+
+
+def test_a_list_of_files_on_stdin(pictures, tmp_path):
+    names = sorted(pictures.glob("*.jpg"))[:12]
+    for arguments, text in (
+        (["-"], "\n".join(map(str, names)) + "\n"),
+        (["--files-from", "-"], "\0".join(map(str, names)) + "\0"),
+    ):
+        out = tmp_path / f"{len(arguments)}.cbir"
+        done = run("build", *arguments, "-o", out, *TINY, "--json", input=text)
+        assert done.code == 0, done.err
+        assert done.json["images"] == {"seen": 12, "indexed": 12, "failed": 0}
+    files = run("build", *names, "-o", tmp_path / "files.cbir", *TINY, "--json")
+    assert files.json["images"]["indexed"] == 12
+
+
+def test_a_bad_label_spec_is_told_before_any_picture_is_read(tmp_path):
+    """The folder holds one broken picture, which nothing comes to say."""
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "broken.jpg").write_bytes(b"")
+    for labels, words in (("guess", "guess"), (tmp_path / "no.csv", "no.csv"), ("ukbench", "brok")):
+        done = run("build", tmp_path / "set", "-o", tmp_path / "a.cbir", "--labels", labels)
+        assert done.code == 1
+        assert words in done.error and "skipped" not in done.err
+        assert len(done.error) < 200
+
+
+def test_a_small_folder_gets_a_vocabulary_that_fits(pictures, tmp_path):
+    done = run("build", pictures, "-o", tmp_path / "a.cbir", "--json")
+    assert done.code == 0, done.err
+    assert "words" in done.err  # how many the data called for
+
+
+def test_another_recipe_is_told_in_a_line(built, pictures):
+    done = run("build", pictures, "-o", built, "--recipe", "colour")
+    assert done.code == 1
+    assert "recipe" in done.error and len(done.error) < 300

@@ -1,3 +1,4 @@
+from cbir.commands.demo import RECIPES
 from tests.command_line import run
 
 
@@ -6,16 +7,16 @@ def test_demo_makes_everything_and_says_where(tmp_path):
     done = run("demo", "-o", out, "-n", 6, "--quiet")
     assert done.code == 0, done.err
     assert len(list((out / "images").glob("*.jpg"))) == 24
-    for recipe in ("bow", "vlad", "colour"):
+    for recipe in RECIPES:
         assert "<html" in (out / f"report-{recipe}" / "index.html").read_text()
         assert (out / f"answer-{recipe}.png").stat().st_size > 10_000
         assert f"report-{recipe}/index.html" in done.out
     table = [
         line.split()
         for line in done.out.splitlines()
-        if line.startswith(("bow ", "vlad ", "colour "))
+        if line.split() and line.split()[0] in RECIPES
     ]
-    assert len(table) == 3 and all(1 <= float(row[1]) <= 4 for row in table)
+    assert len(table) == 4 and all(1 <= float(row[1]) <= 4 for row in table)
 
 
 def test_demo_passes_on_the_exit_code(tmp_path):

@@ -60,11 +60,165 @@ def test_images_that_have_gone_cost_the_timing_only(tmp_path):
     assert done.json["query_ms"]["p50"] is None and done.json["query_ms"]["n"] == 0
 
 
-def test_without_labels(pictures, tmp_path):
-    run("build", pictures, "-o", tmp_path / "a.cbir", *TINY)
-    done = run("evaluate", tmp_path / "a.cbir")
+# ------------------------------------------------------------------------ which protocol is taken
+
+
+@pytest.fixture(scope="module")
+def unlabelled(pictures, tmp_path_factory):
+    out = tmp_path_factory.mktemp("plain") / "a.cbir"
+    assert run("build", pictures, "-o", out, "--recipe", "colour").code == 0
+    return out
+
+
+def test_without_labels(unlabelled):
+    done = run("evaluate", unlabelled)
     assert done.code == 1
-    assert "--labels" in done.error
+    assert "--labels" in done.error and len(done.error) < 250
+
+
+def test_ukbench_by_the_names_of_a_collection_without_labels(unlabelled):
+    done = run("evaluate", unlabelled, "--protocol", "ukbench", "--json")
+    assert done.code == 0, done.err
+    assert done.json["n_queries"] == 32 and done.json["metrics"]["precision@1"] == 1
+
+
+def test_ukbench_without_labels_and_with_other_names(tmp_path):
+    folder = save_views(tmp_path / "set", n_things=1)
+    view(2, 0).save(folder / "cat.jpg")
+    assert run("build", folder, "-o", tmp_path / "a.cbir", "--recipe", "colour").code == 0
+    done = run("evaluate", tmp_path / "a.cbir", "--protocol", "ukbench")
+    assert done.code == 1 and "cat.jpg" in done.error
+
+
+def test_the_labels_decide(built, tmp_path):
+    done = run("evaluate", built, "--json")
+    assert done.json["protocol"] == "ukbench" and "protocol ukbench" in done.err
+    folder = save_views(tmp_path / "set", n_things=3)
+    for i, path in enumerate(sorted(folder.glob("*.jpg"))):
+        (folder / f"class{i % 2}").mkdir(exist_ok=True)
+        path.rename(folder / f"class{i % 2}" / path.name)
+    out = tmp_path / "a.cbir"
+    assert run("build", folder, "-o", out, "--recipe", "colour", "--labels", "folders").code == 0
+    assert run("evaluate", out, "--json").json["protocol"] == "leave-one-out"
+
+
+def test_a_broken_picture_counts_as_not_found(tmp_path):
+    folder = save_views(tmp_path / "set", n_things=3)
+    (folder / "ukbench00005.jpg").write_bytes(b"no picture")
+    out = tmp_path / "a.cbir"
+    assert run("build", folder, "-o", out, *TINY, "--labels", "ukbench").code == 0
+    done = run("evaluate", out, "--json")  # which still takes it for UKBench
+    assert done.code == 0, done.err
+    assert done.json["protocol"] == "ukbench" and done.json["n_queries"] == 11
+    assert done.json["notes"] == ["images not in the index, counted as not found: 1"]
+    assert done.json["metrics"]["ns_score"] <= (8 * 4 + 3 * 3) / 11
+    assert "note: images not in the index" in run("evaluate", out).out
+    assert run("remove", out, "ukbench00000.jpg").code == 0
+    refused = run("evaluate", out, "--protocol", "ukbench")  # of two gaps only one was broken
+    assert refused.code == 1 and "4" in refused.error
+    counted = run("evaluate", out, "--protocol", "ukbench", "--missing", "count", "--json")
+    assert counted.json["n_queries"] == 10
+
+
+# ------------------------------------------------------------------------------- the data sets' own
+
+
+def holidays(folder, n_groups=4, per_group=3):
+    """Pictures named as INRIA Holidays names them: the first of each hundred asks."""
+    folder.mkdir(parents=True)
+    for group in range(n_groups):
+        for i in range(per_group):
+            view(group, i).save(folder / f"{100_000 + 100 * group + i}.jpg", quality=90)
+    return folder
+
+
+def test_the_queries_of_a_data_set(tmp_path):
+    out = tmp_path / "a.cbir"
+    folder = holidays(tmp_path / "holidays" / "jpg")
+    assert run("build", folder, "-o", out, *TINY).code == 0
+    done = run("evaluate", out, "--protocol", "holidays", "--json")
+    assert done.code == 0, done.err
+    facts = done.json
+    assert facts["protocol"] == "holidays" and facts["n_queries"] == 4
+    assert facts["metrics"]["map"] > 0.8 and "ns_score" not in facts["metrics"]
+    # by hand: the query leaves its ranking, the two others of its group are right
+    answers = run("search", out, folder / "100100.jpg", "--exclude-self", "--json").json
+    names = [one["path"] for one in answers["queries"][0]["results"]]
+    right = [names.index(name) for name in ("100101.jpg", "100102.jpg")]
+    assert max(right) < len(names)
+    rooted = run("evaluate", out, "--protocol", "holidays", "--root", folder.parent, "--json")
+    assert rooted.json["metrics"] == facts["metrics"]
+
+
+def test_queries_beside_the_indexed_folder_ask_with_their_files(tmp_path):
+    """As the DVD covers lie: the covers are indexed, the photographs of them only ask."""
+    root = tmp_path / "dvd"
+    for name, number in (("reference", 0), ("canon", 1)):
+        (root / name).mkdir(parents=True)
+        for thing in range(6):
+            view(thing, number).save(root / name / f"{thing:03d}.jpg", quality=95)
+    out = tmp_path / "covers.cbir"
+    assert run("build", root / "reference", "-o", out, *TINY).code == 0
+    done = run("evaluate", out, "--protocol", "smvs_dvd", "--report", tmp_path / "r", "--json")
+    assert done.code == 0, done.err
+    assert done.json["n_queries"] == 6 and done.json["metrics"]["precision@1"] > 0.6
+    both = tmp_path / "both.cbir"  # photographs that are indexed too must not answer
+    assert run("build", root, "-o", both, *TINY).code == 0
+    done = run("evaluate", both, "--protocol", "smvs_dvd", "--json")
+    assert done.json["n_queries"] == 6 and done.json["metrics"]["precision@1"] > 0.6
+
+
+def test_regions_of_a_data_set_and_pictures_that_could_not_be_read(tmp_path):
+    root = tmp_path / "oxford"
+    (root / "jpg").mkdir(parents=True)
+    (root / "gt").mkdir()
+    for i in range(3):
+        view(1, i).save(root / "jpg" / f"hall_{i}.jpg", quality=95)
+        view(2, i).save(root / "jpg" / f"other_{i}.jpg", quality=95)
+    (root / "jpg" / "broken.jpg").write_bytes(b"")
+    lists = {
+        "hall_1_query": "oxc1_hall_0 10.5 10 180 130",
+        "hall_1_good": "hall_1\nbroken",
+        "hall_1_ok": "hall_2",
+        "hall_1_junk": "other_0",
+    }
+    for name, text in lists.items():
+        (root / "gt" / f"{name}.txt").write_text(text)
+    out = tmp_path / "a.cbir"
+    assert run("build", root / "jpg", "-o", out, *TINY).code == 0
+    done = run("evaluate", out, "--protocol", "oxford5k", "--json")
+    assert done.code == 0, done.err
+    assert done.json["n_queries"] == 1
+    assert done.json["notes"] == ["images not in the index, counted as not found: 1"]
+    assert done.json["metrics"]["map"] == pytest.approx(2 / 3)
+
+
+def test_a_data_set_that_is_not_there(unlabelled, tmp_path):
+    done = run("evaluate", unlabelled, "--protocol", "oxford5k")
+    assert done.code == 1 and "--root" in done.error
+    done = run("evaluate", unlabelled, "--protocol", "holidays", "--root", tmp_path)
+    assert done.code == 1 and "holidays" in done.error
+
+
+# ------------------------------------------------------------------------------- fewer, shallower
+
+
+def test_some_queries_and_a_shallow_ranking(built):
+    whole = run("evaluate", built, "--protocol", "leave-one-out", "--json").json
+    assert whole["lower_bounds"] == [] and whole["depth"] == 32
+    options = ["--protocol", "leave-one-out", "--queries", 32, "--depth", 5]
+    short = run("evaluate", built, *options, "--json").json
+    assert short["depth"] == 5 and "map" in short["lower_bounds"]
+    assert "precision@4" not in short["lower_bounds"]
+    for name, value in short["metrics"].items():
+        if name in short["lower_bounds"]:
+            assert value <= whole["metrics"][name]
+        else:
+            assert value == whole["metrics"][name]
+    plain = run("evaluate", built, *options).out
+    assert ">= " in plain and "lower bounds" in plain
+    few = run("evaluate", built, "--queries", 5, "--json").json
+    assert few["n_queries"] == 5 and few["metrics"]["precision@1"] == 1
 
 
 def test_bad_protocols(built, tmp_path):
@@ -83,3 +237,5 @@ def test_a_wrong_command_line_is_exit_code_2(built):
     assert run("evaluate").code == 2
     assert run("evaluate", built, "-f", built).code == 2
     assert run("evaluate", built, "--missing", "perhaps").code == 2
+    assert run("evaluate", built, "--queries", "0").code == 2
+    assert run("evaluate", built, "--depth", "0").code == 2

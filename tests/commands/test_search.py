@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from PIL import Image
 
@@ -65,13 +63,91 @@ def test_one_bad_query_of_two(built, pictures, tmp_path):
     done = run("search", built, tmp_path / "bad.jpg", pictures / "ukbench00000.jpg", "--json")
     assert done.code == 1
     assert "bad.jpg" in done.error
-    assert len(json.loads(done.out)["queries"]) == 1
+    bad, good = done.json["queries"]
+    assert set(bad) == {"path", "error"} and bad["path"] == str(tmp_path / "bad.jpg")
+    assert "empty" in bad["error"]
+    assert good["results"][0]["path"] == "ukbench00000.jpg"
+
+
+def test_threshold_leaves_out_what_is_less_like(built, pictures):
+    query = pictures / "ukbench00000.jpg"
+    (whole,) = run("search", built, query, "-k", 8, "--json").json["queries"]
+    limit = whole["results"][3]["score"]
+    (some,) = run("search", built, query, "-k", 8, "--threshold", limit, "--json").json["queries"]
+    assert some["results"] == [one for one in whole["results"] if one["score"] >= limit]
+    assert 4 <= len(some["results"]) < 8
+    none = run("search", built, query, "--threshold", 2)
+    assert none.code == 0 and "no results" in none.out
+
+
+def test_threshold_of_a_distance_is_the_farthest(pictures, tmp_path):
+    out = tmp_path / "a.cbir"
+    made = run("build", pictures, "-o", out, "--recipe", "colour", "--set", "index.metric=l2")
+    assert made.code == 0, made.err
+    query = pictures / "ukbench00000.jpg"
+    answer = run("search", out, query, "-k", 8, "--json").json
+    assert answer["metric"] == "l2"
+    scores = [one["score"] for one in answer["queries"][0]["results"]]
+    done = run("search", out, query, "-k", 8, "--threshold", scores[2], "--json")
+    assert [one["score"] for one in done.json["queries"][0]["results"]] == scores[:3]
+
+
+def test_exclude_self_leaves_out_the_query_and_nothing_else(built, pictures, tmp_path):
+    query = pictures / "ukbench00009.jpg"
+    (whole,) = run("search", built, query, "-k", 6, "--json").json["queries"]
+    (rest,) = run("search", built, query, "-k", 5, "--exclude-self", "--json").json["queries"]
+    assert [one["path"] for one in rest["results"]] == [
+        one["path"] for one in whole["results"] if one["path"] != "ukbench00009.jpg"
+    ]
+    assert rest["label"] == whole["label"]
+    view(2, 1.5).save(tmp_path / "outside.png")  # isn't indexed: nothing to leave out
+    (outside,) = run(
+        "search", built, tmp_path / "outside.png", "--exclude-self", "-k", 5, "--json"
+    ).json["queries"]
+    assert len(outside["results"]) == 5
+
+
+def test_a_query_without_keypoints_says_so(built, tmp_path):
+    Image.new("RGB", (160, 120), "white").save(tmp_path / "blank.png")
+    done = run("search", built, tmp_path / "blank.png", "--json")
+    assert done.code == 0
+    assert "no keypoints" in done.err and done.err.startswith("warning: ")
+    (answer,) = done.json["queries"]
+    assert answer["keypoints"] == 0 and answer["results"] == []
+    plain = run("search", built, tmp_path / "blank.png", "--montage", tmp_path / "m.png")
+    assert "no results" in plain.out and (tmp_path / "m.png").exists()
+
+
+def test_fused_recipes_show_a_score_and_answer_a_blank_query_by_the_rest(pictures, tmp_path):
+    out = tmp_path / "both.cbir"
+    words = ["--set", "vocabulary.n_words=64"]
+    made = run("build", pictures, "-o", out, "--recipe", "bow-colour", *words)
+    assert made.code == 0, made.err
+    plain = run("search", out, pictures / "ukbench00000.jpg", "-k", 3)
+    assert plain.out.splitlines()[1].split()[:3] == ["rank", "score", "id"]
+    Image.new("RGB", (160, 120), "white").save(tmp_path / "blank.png")
+    done = run("search", out, tmp_path / "blank.png", "-k", 3, "--json")
+    assert done.json["metric"] == "score" and "no keypoints" in done.err
+    assert len(done.json["queries"][0]["results"]) == 3
+
+
+def test_a_region_is_counted_in_the_querys_own_pixels(built, tmp_path):
+    """Twice the size that the recipe takes pictures at: half the numbers would miss."""
+    both = Image.new("RGB", (460, 150))
+    both.paste(view(3, 0), (0, 0))
+    both.paste(view(6, 0), (260, 0))
+    both.resize((1840, 600), Image.Resampling.BICUBIC).save(tmp_path / "large.png")
+    for box, label in (("0,0,800,600", "3"), ("1040.5,0,799,600", "6")):
+        done = run("search", built, tmp_path / "large.png", "--region", box, "--json")
+        assert done.code == 0, done.err
+        assert done.json["queries"][0]["results"][0]["label"] == label
 
 
 @pytest.mark.parametrize(
     "arguments",
     [[], ["a.cbir"], ["-k", "0", "a.cbir", "q.jpg"], ["a.cbir", "q.jpg", "--region", "1,2,3"],
-     ["a.cbir", "q.jpg", "--region", "0,0,0,5"]],
+     ["a.cbir", "q.jpg", "--region", "0,0,0,5"], ["a.cbir", "q.jpg", "--region", "0,0,inf,5"],
+     ["a.cbir", "q.jpg", "--region", "nan,0,5,5"]],
 )  # fmt: skip
 def test_a_wrong_command_line_is_exit_code_2(arguments):
     done = run("search", *arguments)

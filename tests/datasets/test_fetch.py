@@ -12,7 +12,7 @@ import pytest
 from cbir.datasets import fetch as fetch_set
 from cbir.datasets.card import File
 from cbir.datasets.fetch import FetchError, download, extract, fetch_file
-from cbir.errors import FormatError, ParameterError
+from cbir.errors import DependencyError, FormatError, ParameterError
 
 DATA = bytes(range(256)) * 4000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -200,9 +200,18 @@ def test_a_link_already_there_leads_nowhere(tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "into" / "sub").symlink_to(tmp_path / "outside")
     (tmp_path / "a.tgz").write_bytes(tar(("sub/file", b"x")))
-    with pytest.raises(FormatError, match="link out of"):
-        extract(tmp_path / "a.tgz", tmp_path / "into")
+    (tmp_path / "a.zip").write_bytes(zipped(("sub/file", b"x")))
+    for archive in ("a.tgz", "a.zip"):
+        with pytest.raises(FormatError, match=r"outside|link out of"):
+            extract(tmp_path / archive, tmp_path / "into")
     assert not any((tmp_path / "outside").iterdir())
+
+
+def test_an_old_python_says_that_it_cannot_unpack_safely(tmp_path, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter")
+    (tmp_path / "a.tgz").write_bytes(tar(("file", b"x")))
+    with pytest.raises(DependencyError, match=r"a\.tgz: .*3\.11\.4"):
+        extract(tmp_path / "a.tgz", tmp_path / "into")
 
 
 def test_bombs_and_damage(tmp_path):

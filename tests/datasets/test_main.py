@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 
-from cbir.datasets.__main__ import main
+from cbir.commands.datasets import main
 
 
 def run(*args):

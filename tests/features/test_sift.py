@@ -207,8 +207,44 @@ def test_left_as_it_was_strided_read_only():
     np.testing.assert_array_equal(image, before)
 
 
-def test_opencv_keeps_to_one_thread():
-    assert cv2.getNumThreads() == 1
+def test_stored_as_bytes_and_unpacked_to_the_same_numbers():
+    for image in (texture(), np.full((20, 20, 3), 90, np.uint8)):
+        stored = Sift().extract(image)
+        assert stored.descriptors.dtype == np.uint8
+        raw = Sift(root=False).describe(image)
+        assert raw.descriptors.dtype == np.float32
+        np.testing.assert_array_equal(stored.descriptors, raw.descriptors)
+        np.testing.assert_array_equal(stored.keypoints, raw.keypoints)
+        rooted = Sift().unpack(stored.descriptors)
+        np.testing.assert_array_equal(rooted, root_sift(raw.descriptors))
+        np.testing.assert_array_equal(rooted, Sift().describe(image).descriptors)
+        # A row is the same whatever rows stand beside it.
+        np.testing.assert_array_equal(Sift().unpack(stored.descriptors[3:9]), rooted[3:9])
+
+
+def test_opencvs_threads_are_left_as_they_are():
+    """They were set to one for the whole process as soon as this was imported."""
+    before = cv2.getNumThreads()
+    try:
+        for n in (1, 3):
+            cv2.setNumThreads(n)
+            Sift().describe(texture())
+            assert cv2.getNumThreads() == n
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_same_for_any_number_of_opencv_threads():
+    before = cv2.getNumThreads()
+    try:
+        found = []
+        for n in (1, 4):
+            cv2.setNumThreads(n)
+            found.append(Sift().extract(texture()))
+    finally:
+        cv2.setNumThreads(before)
+    np.testing.assert_array_equal(found[0].keypoints, found[1].keypoints)
+    np.testing.assert_array_equal(found[0].descriptors, found[1].descriptors)
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,7 @@ def test_empty_parts_are_left_out(tmp_path):
 
 
 def test_a_broken_picture_does_not_stop_the_report(tmp_path):
-    bad = ReportRow(
-        tmp_path / "none.jpg", "none.jpg", [b"no picture"], ["x"], [False], "0.1", "N-S"
-    )
+    bad = ReportRow(None, "none.jpg", [None], ["x"], [False], "0.1", "N-S")
     _, parsed = page(tmp_path, worst=[bad], best=[])
     assert parsed.tags.count("img") == 2
     assert any("N-S 0.1" in w for w in parsed.words)

@@ -162,5 +162,5 @@ def test_parameters_that_cannot_be_true(tmp_path, params):
     PCA(5).fit(cloud()).save(tmp_path / "pca")
     manifest = tmp_path / "pca" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"params": params}))
-    with pytest.raises(FormatError, match="PCA.load"):
+    with pytest.raises(FormatError, match=r"PCA\.load"):
         PCA.load(tmp_path / "pca")

@@ -1,0 +1,265 @@
+"""What may be done to a collection: build, update, add, remove; each decides what is looked at.
+
+::
+
+    build, update   the folder of pictures (or the files it was built from), and pictures from
+                    elsewhere                                     } -> Changes -> Writer.apply
+    add             the files given                               }
+    remove          no file at all
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+
+from cbir.collection.labelling import labels_of, stored_spec
+from cbir.collection.report import BuildReport
+from cbir.collection.scanning import (
+    Changes,
+    Found,
+    Progress,
+    catalogue_paths,
+    compare,
+    look_at,
+    walk_folder,
+)
+from cbir.collection.writing import Writer
+from cbir.errors import ImageError, ParameterError
+from cbir.images import walk
+from cbir.recipe import Recipe
+from cbir.store import Catalogue, Layout, WriterLock, claim
+
+PathLike = str | os.PathLike[str]
+FOLDER, FILES = "folder", "files"  # what a collection is of: a folder, or files that were listed
+
+
+class Writing:
+    """Hold the lock for the time of a change, and give a `Writer`; use in a ``with`` block."""
+
+    def __init__(self, lock: WriterLock, make: Callable[[], Writer]) -> None:
+        self._lock = lock
+        self._make = make
+
+    def __enter__(self) -> Writer:
+        self._lock.__enter__()
+        try:
+            self._writer = self._make()
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        return self._writer
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.catalogue.close()
+        self._lock.__exit__(kind, error, trace)
+
+
+def build(
+    images: PathLike | Iterable[PathLike],
+    layout: Layout,
+    recipe: Recipe,
+    *,
+    labels: PathLike,
+    n_threads: int,
+    strict: bool,
+    prune: bool,
+    rehash: bool,
+    progress: Progress | None,
+) -> BuildReport:
+    """Do what `Collection.build` says."""
+    spec = stored_spec(labels)
+    files: list[Path] | None = None
+    if isinstance(images, str | os.PathLike):
+        root = Path(images)
+        if not root.is_dir():
+            raise ParameterError(f"{root}: no such folder of pictures")
+    else:
+        files = [Path(one) for one in images]
+        if not files:
+            raise ParameterError("build: no files were given")
+        root = _common_folder(files)
+    claim(layout.folder)
+    lock = WriterLock(layout.lock)
+    options = {"n_threads": n_threads, "strict": strict, "progress": progress}
+    with Writing(lock, lambda: Writer(layout, recipe, **options)) as writer:  # type: ignore[arg-type]
+        source = _check_source(writer, root, files)
+        if files is not None and writer.finished:
+            root = image_root(layout, writer.catalogue)
+        facts = {
+            "image_root": root.resolve().as_posix(),
+            "image_root_relative": _relative(root, layout.folder),
+            "labels": spec,
+            "source": source,
+        }
+        # A label spec that was taken once is not asked again to be complete: pictures come and go.
+        complete = writer.catalogue.facts.get("labels") != spec
+        changes = _scan(writer, root, files, source, spec, complete=complete, rehash=rehash)
+        return writer.apply(changes, changes.gone if prune else [], facts)
+
+
+def update(writer: Writer, *, prune: bool, rehash: bool) -> BuildReport:
+    """Do what `Collection.update` says."""
+    facts = writer.catalogue.facts
+    root = image_root(writer.layout, writer.catalogue)
+    source = facts.get("source", FOLDER)
+    if source == FOLDER and not root.is_dir():
+        raise ParameterError(f"{root}: no such folder of pictures; is it mounted?")
+    spec = stored_spec(facts.get("labels", "none"))
+    files: list[Path] | None = None if source == FOLDER else []
+    changes = _scan(writer, root, files, source, spec, complete=False, rehash=rehash)
+    where = {
+        "image_root": root.resolve().as_posix(),
+        "image_root_relative": _relative(root, writer.layout.folder),
+    }
+    return writer.apply(changes, changes.gone if prune else [], where)
+
+
+def add(writer: Writer, pictures: PathLike | Iterable[PathLike]) -> BuildReport:
+    """Do what `Collection.add` says."""
+    with writer.stage("scan"):
+        if isinstance(pictures, str | os.PathLike):
+            one = Path(pictures)
+            try:
+                files = [one / p for p in walk(one)] if one.is_dir() else [one]
+            except ImageError as error:
+                raise ParameterError(str(error)) from error
+        else:
+            files = [Path(p) for p in pictures]
+        if not files:
+            raise ParameterError(f"Collection.add: {pictures} holds no pictures")
+        root = image_root(writer.layout, writer.catalogue)
+        spec = stored_spec(writer.catalogue.facts.get("labels", "none"))
+        found = look_at(_named(writer.catalogue, files, root).items())
+        labels = labels_of(spec, [one.path for one in found], complete=False)
+        changes = compare(
+            writer.catalogue, found, labels, n_threads=writer.n_threads, progress=writer.progress
+        )
+    return writer.apply(changes, [], {})
+
+
+def remove(writer: Writer, ids: list[int]) -> BuildReport:
+    """Do what `Collection.remove` says."""
+    there = set(writer.catalogue.still_there(ids))
+    for i in ids:
+        if i not in there:
+            raise ParameterError(f"Collection.remove: there is no image {i}")
+    return writer.apply(Changes(), ids, {})
+
+
+def image_root(layout: Layout, catalogue: Catalogue) -> Path:
+    """Folder of the pictures; found again if collection and pictures moved together."""
+    facts = catalogue.facts
+    relative = facts.get("image_root_relative", "")
+    beside = (layout.folder / relative).resolve()
+    return beside if relative and beside.is_dir() else Path(facts.get("image_root", ""))
+
+
+def _scan(
+    writer: Writer,
+    root: Path,
+    files: list[Path] | None,
+    source: str,
+    spec: str,
+    *,
+    complete: bool,
+    rehash: bool,
+) -> Changes:
+    """Look at all pictures of the collection, and at `files`, and say what has changed."""
+    with writer.stage("scan"):
+        found: dict[str, Found] = {}
+        unreachable: list[tuple[str, str]] = []
+        if files is None:
+            walked, unreachable = walk_folder(root)
+            found = {one.path: one for one in walked}
+        elif files:
+            named = _named(writer.catalogue, files, root)
+            found = {one.path: one for one in look_at(named.items())}
+        listed = len(found)
+        known = _known_files(writer.catalogue, root, found, only_elsewhere=source == FOLDER)
+        found.update({one.path: one for one in known})
+        looked = list(found.values())
+        paths = [one.path for one in looked]
+        labels = labels_of(spec, paths[:listed], complete=complete)
+        labels += labels_of(spec, paths[listed:], complete=False)
+        return compare(
+            writer.catalogue,
+            looked,
+            labels,
+            n_threads=writer.n_threads,
+            rehash=rehash,
+            unreachable=unreachable,
+            whole=True,
+            progress=writer.progress,
+        )
+
+
+def _known_files(
+    catalogue: Catalogue, root: Path, found: dict[str, Found], *, only_elsewhere: bool
+) -> list[Found]:
+    """Files of the catalogue that no walk comes by: listed ones, and those from elsewhere.
+
+    One that is missing from a folder that is there is left out: it is gone. Where its folder is
+    missing too, it can't be told from a disk that is not mounted, and it counts as unreachable.
+    """
+    paths = catalogue.live_paths(elsewhere=only_elsewhere)
+    wanted = {path: os.path.join(root, path) for path in paths if path not in found}  # noqa: PTH118
+    looked = look_at(wanted.items())
+    return [one for one in looked if one.bytes >= 0 or not Path(one.file).parent.is_dir()]
+
+
+def _named(catalogue: Catalogue, files: list[Path], root: Path) -> dict[str, str]:
+    """Files by what the catalogue calls them, in the order given, each once."""
+    named: dict[str, str] = {}
+    for file in files:
+        names = catalogue_paths(file, root)
+        known = catalogue.find(names)
+        name = next((one for one in names if one in known), names[0])
+        named.setdefault(name, os.path.abspath(file))  # noqa: PTH100  links to files are kept
+    return named
+
+
+def _check_source(writer: Writer, root: Path, files: list[Path] | None) -> str:
+    """Refuse another folder than the stored one while that one is still there."""
+    source = FOLDER if files is None else FILES
+    if not writer.finished:
+        return source
+    facts = writer.catalogue.facts
+    folder = writer.layout.folder
+    if facts.get("source", FOLDER) != source:
+        was = "a folder" if source == FILES else "a list of files"
+        raise ParameterError(
+            f"{folder}: was built from {was} ({facts.get('image_root')}); "
+            "use add for more pictures, or build into another folder"
+        )
+    stored = facts.get("image_root", "")
+    if files is None and Path(stored).is_dir() and Path(stored) != root.resolve():
+        raise ParameterError(
+            f"{folder}: was built from {stored}, not from {root.resolve()}; build "
+            "into another folder, or use add for pictures from elsewhere"
+        )
+    return source
+
+
+def _common_folder(files: list[Path]) -> Path:
+    """The folder that all files lie below."""
+    folders = {str(file.absolute().parent) for file in files}
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # several drives, on Windows
+        return Path(min(folders))
+
+
+def _relative(root: Path, folder: Path) -> str:
+    try:
+        relative = os.path.relpath(root.resolve(), folder.resolve())
+    except ValueError:  # another drive, on Windows
+        return ""
+    return Path(relative).as_posix()
