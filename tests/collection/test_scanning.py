@@ -212,6 +212,18 @@ def test_a_file_that_cannot_be_read_stays(root, path, monkeypatch):
     assert (report.failed, c.ntotal, c.generation) == ([], 10, 1)
 
 
+def test_what_no_walk_comes_by_is_not_gone(root, path):
+    write_picture(root / ".hidden.png", 50)
+    (root / "picture").write_bytes((root / ".hidden.png").read_bytes())
+    Collection.build(root, path, COLOUR)
+    c = Collection.open(path)
+    assert c.add([root / ".hidden.png", root / "picture"]).added == 2
+    report = c.update(prune=True)
+    assert (report.gone, c.ntotal) == (0, 12)
+    (root / "picture").unlink()
+    assert c.update(prune=True).removed == 1
+
+
 def test_an_emptied_or_missing_root_prunes_nothing(root, path):
     Collection.build(root, path, COLOUR)
     c = Collection.open(path)
