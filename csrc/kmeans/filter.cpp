@@ -63,14 +63,16 @@ WordLengths FilterWords::pack(Matrix<const float> centroids, double step) {
   std::fill_n(panels.data(), panels.size(), static_cast<int8_t>(0));
   std::fill_n(bias.data(), bias.size(), -std::numeric_limits<float>::infinity());
   std::fill_n(start.data(), start.size(), 0.0f);
+  const float* middle = mean.data();
+  const int64_t panel_size = groups * kPanel * 4;
   WordLengths squares;
   for (int64_t w = 0; w < k; ++w) {
     const float* c = centroids.row(w);
-    int8_t* panel = panels.data() + (w / kPanel) * groups * kPanel * 4 + (w % kPanel) * 4;
+    int8_t* panel = panels.data() + (w / kPanel) * panel_size + (w % kPanel) * 4;
     double norm = 0, length = 0, error = 0;
     int32_t sum = 0;
     for (int64_t t = 0; t < d; ++t) {
-      const double centred = static_cast<double>(c[t]) - static_cast<double>(mean[t]), exact = centred * inverse;
+      const double centred = static_cast<double>(c[t]) - static_cast<double>(middle[t]), exact = centred * inverse;
       const int code = static_cast<int>(exact + (exact < 0 ? -0.5 : 0.5));  // half away from zero, without a call
       panel[(t / 4) * kPanel * 4 + t % 4] = static_cast<int8_t>(code);
       sum += code;
