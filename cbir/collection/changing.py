@@ -196,7 +196,7 @@ def _scan(
             n_threads=writer.n_threads,
             rehash=rehash,
             unreachable=unreachable,
-            whole=True,
+            root=root,
             progress=writer.progress,
         )
 

@@ -97,18 +97,18 @@ class FeaturePart:
         return len(self) if self.descriptors is None else len(self.descriptors)
 
     def stored(self, row: int) -> Stored:
-        """Features of image number `row`, as `of` took them."""
+        """Features of image number `row`, as `of` took them; a copy, which holds nothing else."""
         if self.features is not None:
-            vector: NDArray[np.float32] = self.features[row]
-            return vector
+            return np.array(self.features[row])
         assert self.descriptors is not None and self.offsets is not None
         span = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        descriptors: Any = np.array(self.descriptors[span])
         if self.grids is not None:
             height, width = self.grids[row].tolist()
-            place: NDArray[Any] = self.descriptors[span].reshape(height, width, -1)
+            place: NDArray[Any] = descriptors.reshape(height, width, -1)
             return place
         assert self.keypoints is not None
-        return LocalFeatures(self.keypoints[span], self.descriptors[span])
+        return LocalFeatures(np.array(self.keypoints[span]), descriptors)
 
     def write(self, path: Path, *, feature_hash: str, cbir_version: str) -> str:
         """Publish the part and give its checksum. Raises StorageError."""
