@@ -13,6 +13,8 @@ from cbir.types import SparseVectors
 from tests.indexes.cases import lie
 
 METRICS = InvertedFile.METRICS
+POSTINGS = ["blocks", "block_largest", "list_offsets", "list_rows", "list_weights", "row_sums",
+            "dense_words", "dense_begins", "dense_masks", "dense_weights"]  # fmt: skip
 
 
 def bags(n, n_words, density=0.2, seed=0, signed=False):
@@ -191,11 +193,33 @@ def test_a_row_may_begin_below_the_last_one_ended_and_rows_may_be_empty():
         ("offsets", lambda a: a * 1000),
     ],
 )
-def test_lying_rows_in_a_file_are_refused(tmp_path, name, change):
-    index_of(bags(20, 30), "cosine").save(tmp_path / "index")
+@pytest.mark.parametrize("n", [20, 50])  # without a block, and with one
+def test_lying_rows_in_a_file_are_refused(tmp_path, name, change, n):
+    index_of(bags(n, 30), "cosine").save(tmp_path / "index")
     lie(tmp_path / "index", name, change)
     with pytest.raises(FormatError, match=rf"{name}\.npy"):
         load(tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        *((name, lambda a: a[:-1]) for name in POSTINGS),
+        *((name, lambda a: np.concatenate([a, a])) for name in POSTINGS),
+        *((name, lambda a: a.astype(np.int16)) for name in POSTINGS),
+        ("blocks", lambda a: a * 2),
+        ("blocks", lambda a: -a),
+        ("blocks", lambda a: a * 0),
+        ("blocks", lambda a: a[:, :-1]),
+        ("blocks", lambda a: a + 2**62),
+    ],
+)
+@pytest.mark.parametrize("mmap", [False, True])
+def test_lying_sizes_of_postings_are_refused(tmp_path, name, change, mmap):
+    index_of(bags(8192 + 50, 30, 0.13), "l1").save(tmp_path / "index")
+    lie(tmp_path / "index", name, change)
+    with pytest.raises(FormatError, match=rf"{name}\.npy"):
+        load(tmp_path / "index", mmap=mmap)
 
 
 def test_images_of_the_first_blocks_keep_their_postings():
