@@ -45,7 +45,7 @@ from cbir.types import SparseVectors
 # Above this a squared length, or an L1 length, could overflow float32.
 _LARGEST_SUM = 1e18
 # Up to this share of rows allowed, each of those is scored by itself; above, all by their postings.
-_FEW = 1 / 64
+_FEW = 1 / 256
 
 
 class InvertedFile(Index):

@@ -281,7 +281,7 @@ def test_rows_with_and_without_a_block(metric, n):
     rows, q = bags(n, 30), bags(5, 30, seed=1)
     index = index_of(rows, metric, np.random.default_rng(2).permutation(n))
     same(index.search(q, min(n, 50)), brute(index, q, min(n, 50)))
-    few = np.arange(0, n, 300)
+    few = np.arange(0, n, 400)
     expected = brute(index.without(np.setdiff1d(np.arange(n), few)), q, len(few))
     same(index.search(q, len(few), allowed=few), expected)
 
@@ -293,7 +293,7 @@ def test_allowed_rows_of_many_blocks(simd_level, metric):
     for allowed in (
         np.arange(0, 20_000, 7),  # by a mask
         np.arange(8192),  # two blocks without any
-        np.random.default_rng(0).choice(20_000, 90, replace=False),  # one by one
+        np.random.default_rng(0).choice(20_000, 70, replace=False),  # one by one
     ):
         rest = np.setdiff1d(np.arange(20_000), allowed)
         same(index.search(q, 12, allowed=allowed), brute(index.without(rest), q, 12))
