@@ -16,7 +16,7 @@ CBIR_DATA ?= $(abspath $(wildcard ../shared/data))
 export CBIR_DATA
 
 NATIVE := $(shell find csrc cbir -name '*.cpp' -path 'csrc/*' -o -name '*.h' -o -name '*.pyx')
-SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h')
+SOURCES := $(shell find csrc benchmarks tests -name '*.cpp' -o -name '*.h')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test sanitize lint fmt bench stubs clean

@@ -1,9 +1,10 @@
 """Run native tests under a sanitizer: ``python tests/sanitize.py address|thread [ARGUMENTS]``.
 
-ARGUMENTS are pytest's; without any, the native tests run. The working tree is copied to build/sanitize-KIND and compiled there with the sanitizer, so that the
-ordinary build stays as it is. ``address`` is AddressSanitizer with UndefinedBehaviorSanitizer,
-``thread`` is ThreadSanitizer; the first finding ends the run. Needs GCC, whose run-time libraries
-are loaded before Python's own.
+ARGUMENTS are pytest's, or ``-m MODULE ...``; without any, the native tests run. The working tree is
+copied to build/sanitize-KIND and compiled there with the sanitizer, so that the ordinary build
+stays as it is. ``address`` is AddressSanitizer with UndefinedBehaviorSanitizer, ``thread`` is
+ThreadSanitizer; the first finding ends the run. Needs GCC, whose run-time libraries are loaded
+before Python's own.
 """
 
 import os
@@ -15,15 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LIBRARY = {"address": "libasan.so", "thread": "libtsan.so"}
 NATIVE = ["tests/core", "tests/vocabulary", "tests/aggregation", "tests/indexes"]
-# ThreadSanitizer looks at what runs beside each other; sizes and widths are the other run's business.
-ARGUMENTS = {
-    "address": NATIVE,
-    "thread": [
-        *NATIVE,
-        "-k",
-        "thread or parallel or concurrent or ctrl or interrupt or same_bytes",
-    ],
-}
+# ThreadSanitizer looks at what runs beside each other; sizes and widths are the other's business.
+BESIDE = "thread or parallel or concurrent or ctrl or interrupt or same_bytes or seeds"
+ARGUMENTS = {"address": NATIVE, "thread": [*NATIVE, "-k", BESIDE]}
 
 
 def copy_tree(to: Path) -> None:
@@ -82,10 +77,10 @@ def main(kind: str, arguments: list[str]) -> int:
     }
     # ThreadSanitizer wants its addresses free: without randomisation they are.
     fixed = ["setarch", "-R"] if kind == "thread" and shutil.which("setarch") else []
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--capture=sys"]
-    return subprocess.run(
-        [*fixed, *command, *(arguments or ARGUMENTS[kind])], cwd=tree, env=env
-    ).returncode
+    if arguments[:1] != ["-m"]:
+        pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--capture=sys"]
+        arguments = [*pytest, *(arguments or ARGUMENTS[kind])]
+    return subprocess.run([*fixed, sys.executable, *arguments], cwd=tree, env=env).returncode
 
 
 if __name__ == "__main__":

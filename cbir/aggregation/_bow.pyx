@@ -70,7 +70,7 @@ def count(
     cdef int64_t n = offsets.shape[0] - 1, n_assign = word_ids.shape[1]
     cdef int64_t b, i, a, n_votes, n_out = 0
     cdef int32_t w, low = 0, high = -1
-    cdef int n_bits = int(n_words - 1).bit_length() if n_words > 1 else 0
+    cdef int n_bits = int(min(n_words, 2**31) - 1).bit_length() if n_words > 1 else 0
     cdef bint soft = shares is not None
     cdef double total
     cdef Vote vote

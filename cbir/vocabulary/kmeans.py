@@ -7,8 +7,10 @@ Lloyd's algorithm (Lloyd, IEEE Trans. Inf. Theory 28, 1982) lowers the inertia, 
     move     c_j = mean of the points of word j
 
 Start: k-means++ (Arthur & Vassilvitskii, SODA 2007), exact up to 256 words; above that in batches,
-the idea of k-means|| (Bahmani et al., VLDB 2012). A word without points takes the point farthest
-from its centroid.
+the idea of k-means|| (Bahmani et al., VLDB 2012). Or hierarchical: coarse clusters, then words
+within each (``_hierarchical.py``), which on 111,000 RootSIFT descriptors costs less and reaches
+with 5 turns an inertia 1.1 % (1,024 words) and .6 % (5,000 words) lower. A word without points
+takes the point farthest from its centroid.
 
 Cost: n * n_words * d multiply-adds a turn, and no n x n_words matrix; memory is the training
 sample, 8 bytes a point beside it, and the vocabulary twice. Training takes at most
@@ -33,8 +35,9 @@ from pydantic import Field
 from cbir import _core
 from cbir._checks import as_matrix, check_finite, check_int, threads
 from cbir.errors import DimensionError, FormatError, NotTrainedError, ParameterError
+from cbir.vocabulary._hierarchical import hierarchical_start
 
-INITS = ("k-means++", "random")
+INITS = ("k-means++", "hierarchical", "random")
 
 DESCRIPTORS_PER_WORD = 25
 """n_words="auto" gives one word for so many descriptors: fewer, and most words would be noise."""
@@ -52,7 +55,8 @@ class KMeans:
     ----------
     n_words : number of words, or "auto": `words_for` the descriptors.
     n_iter : most turns of Lloyd's algorithm; it stops before when no assignment changes.
-    init : "k-means++", "random" (distinct training points), or an (n_words, d) array to start from.
+    init : "k-means++", "hierarchical" (coarse clusters, then words within each of them),
+        "random" (distinct training points), or an (n_words, d) array to start from.
     max_points_per_word : train on a random sample of at most this many points a word; 0 takes all
         points.
     seed : of the sample and of the start. Same seed, same bytes, whatever n_threads.
@@ -94,7 +98,8 @@ class KMeans:
             int, Field(ge=0, le=1000, description="turns of Lloyd's algorithm at most")
         ] = 20,
         init: Annotated[
-            Literal["k-means++", "random"], Field(description="how the first words are chosen")
+            Literal["k-means++", "hierarchical", "random"],
+            Field(description="how the first words are chosen"),
         ]
         | ArrayLike = "k-means++",
         max_points_per_word: Annotated[
@@ -351,6 +356,8 @@ class KMeans:
         if self.init == "k-means++":
             seed = int(stream.generate_state(1, np.uint64)[0])
             return x[_core.kmeans_seed_rows(x, n_words, seed, n_threads)]
+        if self.init == "hierarchical":
+            return hierarchical_start(x, n_words, stream, n_threads)
         raise ParameterError(
             f"{who}: init={self.init!r}, allowed are {', '.join(map(repr, INITS))} "
             "and an (n_words, d) array"

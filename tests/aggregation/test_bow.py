@@ -278,6 +278,14 @@ def test_the_loops_refuse_arrays_that_do_not_fit():
             _bow.weigh(np.int32(wrong), one, whole, one, 0, 0)
 
 
+def test_more_words_than_ids():
+    # A word id has 31 bits; sorting must not look at more of them.
+    ids = np.int32([[5], [2**31 - 1], [5], [0]])
+    found = _bow.count(ids, None, np.array([0, 4]), 2**40)
+    assert found[0].tolist() == [0, 5, 2**31 - 1]
+    assert found[1].tolist() == [1, 2, 1]
+
+
 def test_weighing_altered_counts():
     # A SparseVectors is checked when it is made; its arrays may be written to afterwards.
     words, bags = hand()

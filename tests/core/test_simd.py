@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
 
 import cbir
@@ -62,3 +64,30 @@ def test_set_simd_level(simd_level):
     with pytest.raises(ParameterError, match="unknown SIMD level 'sse9'"):
         cbir.set_simd_level("sse9")
     assert _core.simd_level() == simd_level
+
+
+def test_the_level_may_change_while_a_search_runs(simd_level):
+    # Which kernels serve a call is decided once: changing the level meanwhile changes no answer.
+    rng = np.random.default_rng(0)
+    xb, xq = rng.random((300, 32), np.float32), rng.random((96, 32), np.float32)
+    ids, words = np.arange(300), _core.KMeansWords(xb[:70].copy())
+    expected, assigned = _core.flat_search(xb, ids, xq, "l2", 3, 1), words.assign(xb, 1)
+    done = threading.Event()
+
+    def change():
+        while not done.is_set():
+            for level in _core.simd_levels():
+                _core.set_simd_level(level)
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        for _ in range(200):
+            for found, wanted in zip(
+                _core.flat_search(xb, ids, xq, "l2", 3, 1), expected, strict=True
+            ):
+                np.testing.assert_array_equal(found, wanted)
+            np.testing.assert_array_equal(words.assign(xb, 1), assigned)
+    finally:
+        done.set()
+        changing.join()

@@ -33,7 +33,7 @@ def test_hand_example():
     assert v.predict(x).tolist() == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("init", ["k-means++", "random"])
+@pytest.mark.parametrize("init", ["k-means++", "hierarchical", "random"])
 def test_inertia_never_rises_and_is_that_of_the_centroids(init):
     x = clustered(3000, 16, seed=1)
     v = KMeans(40, init=init, n_iter=12).fit(x)
@@ -67,10 +67,11 @@ def test_stops_when_nothing_changes():
     assert again.inertia_history_.tolist() == [v.inertia_] * 2
 
 
+@pytest.mark.parametrize("init", ["k-means++", "hierarchical"])
 @pytest.mark.parametrize(("n_words", "n"), [(7, 2000), (300, 4000)])
-def test_same_bytes_for_any_thread_count(simd_level, n_words, n):
+def test_same_bytes_for_any_thread_count(simd_level, init, n_words, n):
     x = clustered(n, 33, seed=3)
-    fits = [KMeans(n_words, n_iter=5, n_threads=t).fit(x) for t in (1, 2, 3, 4)]
+    fits = [KMeans(n_words, n_iter=5, init=init, n_threads=t).fit(x) for t in (1, 2, 3, 4)]
     assert len({v.centroids_.tobytes() for v in fits}) == 1
     assert len({v.inertia_history_.tobytes() for v in fits}) == 1
     assert len({v.predict(x).tobytes() for v in fits}) == 1
@@ -185,7 +186,7 @@ def test_not_trained():
             use()
 
 
-@pytest.mark.parametrize("init", ["random", "array"])
+@pytest.mark.parametrize("init", ["random", "hierarchical", "array"])
 def test_save_and_load(tmp_path, init):
     x = clustered(300, 7, seed=9)
     v = KMeans(11, n_iter=3, init=x[:11] if init == "array" else init, seed=5, n_threads=2).fit(x)
