@@ -127,7 +127,12 @@ class InvertedFile(Index):
         taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # entry i of row r lies at begins[r] + i
         at = np.repeat(begins - taken[:-1], counts) + np.arange(taken[-1])
-        return SparseVectors(held.words.view[at], held.weights.view[at], taken, self.d)
+        try:
+            return SparseVectors(held.words.view[at], held.weights.view[at], taken, self.d)
+        except ParameterError as error:
+            raise FormatError(
+                f"InvertedFile: words of rows are not true; the file was altered ({error})"
+            ) from None
 
     # ---- search ----
 

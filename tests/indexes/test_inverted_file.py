@@ -247,3 +247,15 @@ def test_adding_and_removing_agrees_with_a_dict(data):
     found = index.search(SparseVectors.from_dense(np.array([q], np.float32)), k)
     D = found.D[0] if metric == "l1" else -found.D[0]
     assert list(zip(D.tolist(), found.I[0].tolist(), strict=True)) == expected
+
+
+def test_altered_words_of_a_mapped_file_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("cbir.store.arrays._MAPPED", 0)
+    index = InvertedFile(3)
+    index.add(SparseVectors.from_dense(np.eye(3, dtype=np.float32)))
+    index.save(tmp_path / "index")
+    mapped = InvertedFile.load(tmp_path / "index", mmap=True)
+    words = np.load(tmp_path / "index" / "word_ids.npy", mmap_mode="r+")
+    words[1] = 3
+    with pytest.raises(FormatError, match="the file was altered .*word ids are 0 to 3"):
+        mapped.reconstruct([0, 1])
