@@ -257,5 +257,5 @@ def test_altered_words_of_a_mapped_file_are_told(tmp_path, monkeypatch):
     mapped = InvertedFile.load(tmp_path / "index", mmap=True)
     words = np.load(tmp_path / "index" / "word_ids.npy", mmap_mode="r+")
     words[1] = 3
-    with pytest.raises(FormatError, match="the file was altered .*word ids are 0 to 3"):
+    with pytest.raises(FormatError, match=r"the file was altered .*word ids are 0 to 3"):
         mapped.reconstruct([0, 1])
