@@ -92,6 +92,7 @@ class Bags:
         return len(self.offsets) - 1
 
     def __getitem__(self, i: int) -> NDArray[np.float32]:
+        i = _row("Bags", i, len(self))
         return self.descriptors[self.offsets[i] : self.offsets[i + 1]]
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
@@ -165,6 +166,7 @@ class SparseVectors:
         return len(self.offsets) - 1
 
     def __getitem__(self, i: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        i = _row("SparseVectors", i, len(self))
         row = slice(self.offsets[i], self.offsets[i + 1])
         return self.word_ids[row], self.weights[row]
 
@@ -210,6 +212,13 @@ class RangeResult(NamedTuple):
     lims: NDArray[np.int64]
     D: NDArray[np.float32]
     I: NDArray[np.int64]  # noqa: E741  the field's name for it
+
+
+def _row(who: str, i: int, n: int) -> int:
+    """Number of a row counted from either end."""
+    if not -n <= i < n:
+        raise IndexError(f"{who}: there is no row {i}, there are {n}")
+    return i + n if i < 0 else i
 
 
 def _check_offsets(who: str, offsets: NDArray[np.int64], total: int) -> None:

@@ -265,7 +265,10 @@ class BagOfWords:
         # Far from every word all terms would vanish and give 0 / 0; the least distance cancels out.
         away = squared.astype(np.float64)
         away -= away.min(axis=1, keepdims=True)
-        shares = np.exp(away / (-2.0 * self.sigma**2))
+        # The square of a very small sigma is 0, and the nearest word would get 0 / 0.
+        width = max(2.0 * self.sigma**2, float(np.finfo(np.float64).tiny))
+        with np.errstate(over="ignore"):
+            shares = np.exp(away / -width)
         shares /= shares.sum(axis=1, keepdims=True)
         return np.ascontiguousarray(shares, np.float32)
 

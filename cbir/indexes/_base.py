@@ -193,7 +193,7 @@ class Index(Stored):
         Raises
         ------
         DimensionError, DTypeError, NotTrainedError, ParameterError (NaN, infinity, an id that is
-        held or given twice).
+        held or given twice, no id left to give).
         """
         who = f"{type(self).__name__}.add"
         self._ready(who)
@@ -201,6 +201,8 @@ class Index(Stored):
         n_threads = _checks.threads(n_threads, who=who)
         if ids is None:
             first = self._ids.next_id
+            if first > np.iinfo(np.int64).max - len(rows):
+                raise ParameterError(f"{who}: no id is left above {first - 1}; give ids")
             names = np.arange(first, first + len(rows), dtype=np.int64)
         else:
             names = _checks.as_ids(ids, who=who, n=len(rows))
@@ -416,8 +418,11 @@ def check_radius(radius: Any, *, who: str) -> float:
     """Give `radius` rounded to float32; ParameterError if it is no number."""
     if isinstance(radius, bool) or not isinstance(radius, (int, float, np.integer, np.floating)):
         raise ParameterError(f"{who}: radius={radius!r}, expected a number")
-    with np.errstate(over="ignore"):
-        bound = float(np.float32(radius))
+    try:
+        with np.errstate(over="ignore"):
+            bound = float(np.float32(radius))
+    except OverflowError:  # a whole number that no float holds
+        bound = np.inf if radius > 0 else -np.inf
     if np.isnan(bound):
         raise ParameterError(f"{who}: radius=nan, expected a number")
     return bound

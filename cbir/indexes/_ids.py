@@ -230,6 +230,8 @@ def as_wanted(ids: ArrayLike, *, who: str) -> NDArray[np.int64]:
         return wanted.astype(np.int64)
     if not np.issubdtype(wanted.dtype, np.integer):
         raise DTypeError(f"{who}: ids are {wanted.dtype}, expected int64")
+    if int(wanted.max()) > np.iinfo(np.int64).max:  # uint64, which would wrap round to -1
+        raise ParameterError(f"{who}: id {int(wanted.max())} is not in the index")
     return wanted.astype(np.int64, copy=False)
 
 

@@ -127,7 +127,12 @@ class InvertedFile(Index):
         taken = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # entry i of row r lies at begins[r] + i
         at = np.repeat(begins - taken[:-1], counts) + np.arange(taken[-1])
-        return SparseVectors(held.words.view[at], held.weights.view[at], taken, self.d)
+        try:
+            return SparseVectors(held.words.view[at], held.weights.view[at], taken, self.d)
+        except ParameterError as error:
+            raise FormatError(
+                f"InvertedFile: words of rows are not true; the file was altered ({error})"
+            ) from None
 
     # ---- search ----
 
@@ -248,15 +253,24 @@ class _Held:
     @classmethod
     def of(cls, rows: SparseVectors, before: _core.InvertedFile, n_threads: int) -> _Held:
         """Give these rows; `before` is an empty inverted file."""
-        native = before.extended(rows.word_ids, rows.weights, rows.offsets, n_threads)
+        native = _posted(before, rows.word_ids, rows.weights, rows.offsets, n_threads)
         return cls(Growing(rows.word_ids), Growing(rows.weights), Growing(rows.offsets), native)
 
     def extended(self, rows: SparseVectors, n_threads: int) -> _Held:
         """Give these rows and `rows` after them."""
         words, weights = self.words.grown(rows.word_ids), self.weights.grown(rows.weights)
         offsets = self.offsets.grown(rows.offsets[1:] + len(self.words.view))
-        native = self.native.extended(words.view, weights.view, offsets.view, n_threads)
+        native = _posted(self.native, words.view, weights.view, offsets.view, n_threads)
         return _Held(words, weights, offsets, native)
+
+
+def _posted(before: _core.InvertedFile, *rows_and_threads: Any) -> _core.InvertedFile:
+    try:
+        return before.extended(*rows_and_threads)
+    except ValueError as error:  # rows of a caller are checked before, so these were mapped
+        raise FormatError(
+            f"InvertedFile: words of rows are not true; the file was altered ({error})"
+        ) from None
 
 
 def check_rows(

@@ -106,7 +106,8 @@ def answer(
     """
     k = check_k(k, who="answer")
     chosen = _knobs(channels, knobs or {})
-    wanted = max([k, *(one.depth for one in rerankers)])
+    held = max(database.index(name).ntotal for name in channels)
+    wanted = max([k, *(min(one.depth, held) for one in rerankers)])
     if len(channels) == 1:
         (name,) = channels
         result: SearchResult = database.index(name).search(

@@ -93,12 +93,14 @@ class Channel:
         options = self.recipe.feature
         self.feature: Any = feature or FEATURES[options.name](**options.arguments())
         self._seed = recipe.seed
-        self._describers = Transforms(self.recipe.descriptor_transforms)
+        path = f"channels.{name}." if len(recipe.channels) > 1 else ""
+        self._describers = Transforms(
+            self.recipe.descriptor_transforms, path=f"{path}descriptor_transforms"
+        )
         self._encoding: Encoding | None = None
         if self.recipe.aggregation is not None:
-            path = f"channels.{name}." if len(recipe.channels) > 1 else ""
             self._encoding = Encoding(self.recipe.aggregation, self.recipe.vocabulary, path=path)
-        self._transforms = Transforms(self.recipe.transforms)
+        self._transforms = Transforms(self.recipe.transforms, path=f"{path}transforms")
         self._index: Index | None = None  # trained, without rows; there once all is fitted
         self._fitted_on: Batches | None = None
         self._spill: Spill | None = None

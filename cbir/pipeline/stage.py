@@ -40,10 +40,13 @@ _log = logging.getLogger("cbir")
 
 
 class Transforms:
-    """The transforms of one slot of a recipe, one after another."""
+    """The transforms of one slot of a recipe, one after another; `path` is the slot's."""
 
-    def __init__(self, options: tuple[Any, ...], parts: list[Any] | None = None) -> None:
+    def __init__(
+        self, options: tuple[Any, ...], parts: list[Any] | None = None, *, path: str = ""
+    ) -> None:
         self.options = options
+        self.path = path
         self.parts = parts or [TRANSFORMS[one.name](**one.arguments()) for one in options]
 
     @property
@@ -56,12 +59,19 @@ class Transforms:
 
         Gives what the last makes of it if somebody works `onwards` with that; otherwise it stops
         after the last that learns.
+
+        Raises
+        ------
+        ParameterError, with the path of the part, if the sample is too small for one.
         """
-        for i, part in enumerate(self.parts):
-            if not onwards and not any(one.learns for one in self.parts[i:]):
+        for i, (one, part) in enumerate(zip(self.options, self.parts, strict=True)):
+            if not onwards and not any(later.learns for later in self.parts[i:]):
                 break
             if part.learns:
-                part.fit(sample)
+                try:
+                    part.fit(sample)
+                except ParameterError as error:
+                    raise ParameterError(f"{self.path}.{one.name}: {error}") from None
             sample = part.transform(sample)
         return sample
 
@@ -79,7 +89,8 @@ class Transforms:
     def load(self, folder: Path) -> Transforms:
         """Give the same slot with what `save` wrote."""
         found = zip(self._folders(folder), self.options, strict=True)
-        return Transforms(self.options, [TRANSFORMS[one.name].load(path) for path, one in found])
+        parts = [TRANSFORMS[one.name].load(where) for where, one in found]
+        return Transforms(self.options, parts, path=self.path)
 
     def _folders(self, folder: Path) -> Iterator[Path]:
         for i, one in enumerate(self.options):

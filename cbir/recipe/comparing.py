@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cbir.recipe.slots import LISTS
@@ -40,12 +41,15 @@ def _values(recipe: Recipe, channels: list[str]) -> dict[str, tuple[Any, str]]:
     for name in channels:
         channel = recipe.channels[name]
         prefix = "" if channels == [MAIN] else f"channels.{name}."
+        met: Counter[str] = Counter()
         for slot, options in channel.parts():
             where = prefix + slot
             choice = where if slot in LISTS else f"{where}.name"
             if slot in LISTS:
                 values[choice] = ([one.name for one in getattr(channel, slot)], choice)
                 where += f".{options.name}"
+                met[where] += 1
+                where += f"[{met[where]}]" if met[where] > 1 else ""  # the second of its name
             else:
                 values[choice] = (options.name, choice)
             for key, value in options.arguments().items():

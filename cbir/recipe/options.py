@@ -143,7 +143,8 @@ def read(model: type[Options], table: Mapping[str, Any], where: str) -> Options:
     RecipeError naming key, value and what is allowed.
     """
     given = {key: value for key, value in table.items() if not (model.name and key == "name")}
-    knobs = given.pop("search", {}) if model.knobs else {}
+    # An index may have no knobs: then the table is empty, and what stands in it is refused by name.
+    knobs = given.pop("search", {}) if hasattr(model.part, "KNOBS") else {}
     if not isinstance(knobs, dict):
         raise RecipeError(f"{where}.search={say(knobs)}: expected a table of search knobs")
     fields = model.model_fields

@@ -92,8 +92,8 @@ def in_front(
     out[k:] = np.inf if ascending else -np.inf
     if m < k:
         behind, last = found[m:k], out[m - 1] if m else found[0]
-        if found[0] <= found[k - 1] if ascending else found[0] >= found[k - 1]:
-            out[m:k] = np.maximum(behind, last) if ascending else np.minimum(behind, last)
-        else:
-            out[m:k] = last
+        worse = np.maximum if ascending else np.minimum
+        # Each hit by itself: what is said of it must not depend on how many come after it.
+        onward = behind >= found[0] if ascending else behind <= found[0]
+        out[m:k] = worse.accumulate(np.where(onward, worse(behind, last), last))
     return out, names

@@ -57,7 +57,7 @@ class PCA(Transform):
     ----------
     mean_ : (D,) float32 of the rows of `fit`.
     components_ : (d, D) float32, orthonormal rows, by falling variance.
-    variances_ : (d,) float32, variance of the rows of `fit` along each.
+    variances_ : (d,) float32, variance of the rows of `fit` along each, as far as float32 goes.
 
     Examples
     --------
@@ -94,8 +94,8 @@ class PCA(Transform):
 
         Raises
         ------
-        DimensionError, DTypeError; ParameterError for NaN or infinity, and where the rows span
-        fewer than `d` directions.
+        DimensionError, DTypeError; ParameterError for NaN or infinity, where the rows span fewer
+        than `d` directions, and where whitening needs variances that float32 can't hold.
         """
         who = "PCA.fit"
         d = check_int(self.d, who=who, name="d", low=1)
@@ -112,11 +112,17 @@ class PCA(Transform):
         rank = int((variances > _NOISE * max(float(variances[0]), 0.0)).sum())
         if rank < d:
             raise ParameterError(_too_few(d, n, rank))
+        limits = np.finfo(np.float32)
+        if self.whiten and (variances[0] > limits.max or variances[-1] < limits.tiny):
+            raise ParameterError(
+                f"{who}: the variances of x run from {variances[0]:.3g} to {variances[-1]:.3g}, "
+                "beyond float32; scale its rows to lengths near 1"
+            )
         largest = np.abs(components).argmax(axis=1)
         components *= np.sign(components[np.arange(d), largest])[:, None]
         self.mean_ = mean
         self.components_ = np.ascontiguousarray(components, np.float32)
-        self.variances_ = variances.astype(np.float32)
+        self.variances_ = variances.clip(limits.tiny, limits.max).astype(np.float32)
         self._whole = None
         return self
 

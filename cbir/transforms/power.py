@@ -40,7 +40,8 @@ class Power(Transform):
         self.alpha = alpha
 
     def _rows(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not (isinstance(self.alpha, (int, float)) and 0 < self.alpha <= 1):
+        # An exponent that float32 takes for 0 would turn zero rows into ones.
+        if not (isinstance(self.alpha, (int, float)) and 0 < np.float32(self.alpha) <= 1):
             raise ParameterError(f"Power: alpha={self.alpha!r}, allowed is above 0 and up to 1")
         return np.copysign(np.power(np.abs(x), np.float32(self.alpha)), x)
 

@@ -73,6 +73,14 @@ def test_soft_assignment_by_hand():
     np.testing.assert_allclose(v.weights, [a / (a + b), b / (a + b)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("sigma", [1e-300, 1e-162, 1e-30])
+def test_a_very_small_sigma_leaves_the_nearest_word(sigma):
+    words = Nearest(np.float32([[0], [10]]))
+    bags = Bags.of([np.float32([[4], [9]])])
+    v = BagOfWords(words, tf="raw", idf=False, norm="none", n_assign=2, sigma=sigma)
+    np.testing.assert_array_equal(v.transform(bags).to_dense(), [[1, 1]])
+
+
 def test_soft_assignment_far_from_every_word():
     words = Nearest(np.float32([[0], [10]]))
     bags = Bags.of([np.float32([[1e4], [-1e4]])])  # every exp(-d2 / 2 sigma^2) is 0 in float64

@@ -391,3 +391,19 @@ def test_a_view_without_some_rows_and_its_index_grow_apart(name, metric):
         alone.add(pick(rows, [40, *expected]))
         found = alone.search(rows, 9) if held is index else alone.without([0]).search(rows, 9)
         np.testing.assert_array_equal(held.search(rows, 9).I, found.I)
+
+
+def test_no_id_is_left_above_the_largest(name, metric):
+    index = make(name, metric)
+    largest = np.iinfo(np.int64).max
+    index.add(random_rows(name, 1), ids=[largest])
+    with pytest.raises(ParameterError, match="no id is left above 9223372036854775807; give ids"):
+        index.add(random_rows(name, 1))
+    index.add(random_rows(name, 1), ids=[5])
+    assert index.search(random_rows(name, 1), 2).I.tolist() == [[5, largest]]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_radius_that_no_float_holds_is_infinite(name, metric, sign):
+    index, q = make(name, metric, 5), random_rows(name, 2, 1)
+    equal(index.range_search(q, sign * 10**400), index.range_search(q, sign * np.inf))

@@ -395,3 +395,22 @@ def test_adding_and_removing_agrees_with_a_dict(data):
     found = index.search(SparseVectors.from_dense(np.array([q], np.float32)), k)
     D = found.D[0] if metric == "l1" else -found.D[0]
     assert list(zip(D.tolist(), found.I[0].tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "message"), [(3, "word ids are 0 to 3"), (0, "word_ids must rise inside a row")]
+)
+def test_altered_words_of_a_mapped_file_are_told(tmp_path, monkeypatch, word, message):
+    monkeypatch.setattr("cbir.store.arrays._MAPPED", 0)
+    index = InvertedFile(3)
+    index.add(SparseVectors.from_dense(np.ones((3, 3), np.float32)))
+    index.save(tmp_path / "index")
+    mapped = InvertedFile.load(tmp_path / "index", mmap=True)
+    words = np.load(tmp_path / "index" / "word_ids.npy", mmap_mode="r+")
+    words[1] = word
+    for change in (
+        lambda: mapped.without([2]).compact(),
+        lambda: InvertedFile(3).absorb(mapped, [0, 1]),
+    ):
+        with pytest.raises(FormatError, match=rf"the file was altered .*{message}"):
+            change()

@@ -59,7 +59,7 @@ def test_score_and_reconstruct(name, metric):
     np.testing.assert_array_equal(dense(segments.reconstruct(ids)), dense(one.reconstruct(ids)))
     assert len(segments.reconstruct([])) == 0
     for call in (segments.reconstruct, lambda i: segments.score(q, i)):
-        for unknown in ([0, 9], [1], [10**9], [-2]):
+        for unknown in ([0, 9], [1], [10**9], [-2], np.array([2**64 - 1], np.uint64)):
             with pytest.raises(ParameterError, match=f"id {unknown[-1]} is not in the index"):
                 call(unknown)
 

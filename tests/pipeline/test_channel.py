@@ -273,7 +273,11 @@ def test_words_follow_the_descriptors():
 
 def test_too_few_pictures_for_a_pca():
     channel = Channel(Recipe.load("vlad-128", ["vocabulary.n_words=4"]), "main")
-    with pytest.raises(ParameterError, match=r"PCA.*d=128, but the 10 rows"):
+    with pytest.raises(ParameterError, match=r"^transforms\.pca: PCA.*d=128, but the 10 rows"):
+        channel.fit(batches_for(channel))
+    several = ["channels.bow.descriptor_transforms=[{name='pca',d=129}]"]
+    channel = Channel(Recipe.load("bow-colour", several), "bow")
+    with pytest.raises(ParameterError, match=r"^channels\.bow\.descriptor_transforms\.pca: PCA"):
         channel.fit(batches_for(channel))
 
 

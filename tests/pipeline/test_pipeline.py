@@ -369,6 +369,26 @@ def test_rerankers_work_in_order(monkeypatch):
     assert found.I.shape == (1, 2)
 
 
+@pytest.mark.parametrize(("name", "channel"), [("colour", ""), ("bow-colour", "colour")])
+def test_a_deep_reranker_does_not_ask_for_more_than_there_is(name, channel, monkeypatch):
+    widths = []
+    rerank = Original.rerank
+
+    def watched(self, query, result, database, **more):
+        widths.append(result.I.shape[1])
+        return rerank(self, query, result, database, **more)
+
+    monkeypatch.setattr(Original, "rerank", watched)
+    changes = [f'rerank=[{{name="original",channel="{channel}",depth=1_000_000}}]']
+    pipeline, described = fitted(Pipeline(Recipe.load(RECIPES[name], changes)))
+    database, query = database_of(pipeline, described), pipeline.describe(PICTURES[1])
+    whole = pipeline.answer(query, len(PICTURES) + 3, database)
+    few = pipeline.answer(query, 2, database)
+    assert widths == [len(PICTURES) + 3, len(PICTURES)]
+    np.testing.assert_array_equal(few.I, whole.I[:, :2])
+    np.testing.assert_array_equal(few.D, whole.D[:, :2])
+
+
 def test_array_database_gives_what_is_stored(made):
     pipeline, described, database = made
     for name, channel in pipeline.channels.items():

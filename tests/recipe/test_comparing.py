@@ -45,6 +45,14 @@ from cbir.recipe import Recipe
             ['transforms=["pca"] instead of ["pca", "l2"]'],
         ),
         (
+            ("vlad", 'transforms=[{name="power",alpha=0.3},{name="l2"},{name="power"}]'),
+            ("vlad", 'transforms=[{name="power"},{name="l2"},{name="power",alpha=0.8}]'),
+            [
+                "transforms.power.alpha=0.3 instead of 0.5",
+                "transforms.power[2].alpha=0.5 instead of 0.8",
+            ],
+        ),
+        (
             ("bow-colour", "feature.grid=2"),
             ("bow-colour",),
             ["channels.colour.feature.grid=2 instead of 1"],

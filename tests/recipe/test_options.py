@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field, ValidationError
 
 from cbir.images import decode
+from cbir.indexes import INDEXES
 from cbir.recipe.channel import FusionOptions
 from cbir.recipe.options import RecipeError, allowed, options_of, read
 from cbir.recipe.slots import SLOTS, registry
@@ -88,6 +89,13 @@ def test_a_mistake_names_key_value_and_what_is_allowed(table, message):
     with pytest.raises(RecipeError) as error:
         read(options_of(Knobbed, "knobbed"), table, "index")
     assert message in str(error.value)
+
+
+def test_an_index_without_knobs_names_the_knob_that_it_lacks():
+    flat = options_of(INDEXES["flat"], "flat")
+    assert read(flat, {"search": {}}, "index") == flat()
+    with pytest.raises(RecipeError, match=r"index.search.nprobe=16: no such key; there is none"):
+        read(flat, {"search": {"nprobe": 16}}, "index")
 
 
 def test_an_option_may_not_take_a_word_that_recipes_use():

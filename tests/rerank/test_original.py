@@ -135,6 +135,18 @@ def test_what_d_means_behind_the_depth(found, values, ascending, expected):
     assert D.tolist() == expected
 
 
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize("found", [[4, 4, 4, 3, 1], [1, 1, 1, 2, 5]])
+def test_what_d_means_behind_the_depth_does_not_depend_on_k(found, ascending):
+    row = np.float32(found), np.arange(5)
+    judged, values = row[1][:2], np.float32([2.5, 1.5])
+    longest = in_front(row, judged, values, ascending=ascending)
+    for k in (2, 3, 4):
+        shorter = in_front((row[0][:k], row[1][:k]), judged, values, ascending=ascending)
+        for one, whole in zip(shorter, longest, strict=True):
+            np.testing.assert_array_equal(one, whole[:k])
+
+
 def test_channels():
     metrics = {"bow": "cosine", "gist": "l2"}
     assert Original(channel="gist").ascending(metrics)

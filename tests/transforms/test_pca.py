@@ -138,6 +138,16 @@ def test_too_little_to_learn_from(x, message):
         PCA(6, whiten=True).fit(x)
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_variances_beyond_float32(tmp_path, scale):
+    x = cloud() * np.float32(scale)
+    pca = PCA(2).fit(x)
+    pca.save(tmp_path / "pca")
+    np.testing.assert_array_equal(PCA.load(tmp_path / "pca").transform(x), pca.transform(x))
+    with pytest.raises(ParameterError, match="beyond float32; scale"):
+        PCA(2, whiten=True).fit(x)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
