@@ -38,7 +38,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.errors import FormatError, LockError, StorageError
+from cbir.errors import FormatError, LockError
+from cbir.store.atomic import cannot_write
 from cbir.store.marker import FORMAT_VERSION
 from cbir.store.schema import (
     APPLICATION,
@@ -316,14 +317,14 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
-            raise StorageError(
-                f"cannot write {path}: {error}; what was stored before is untouched. "
-                "Free some space or choose another disk and run the same command again"
-            ) from error
+            full = code != sqlite3.SQLITE_READONLY
+            raise cannot_write(path, str(error), full=full) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise LockError(
                 f"{path}: in use by another process for {BUSY_SECONDS:.0f} s; try again later"
             ) from error
+        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise FormatError(f"{path}: cannot be read ({error})") from error
         raise FormatError(f"{path}: not a catalogue, cut or altered ({error})") from error
     except (UnicodeDecodeError, OverflowError) as error:
         raise FormatError(f"{path}: cut or altered ({error})") from error
@@ -331,8 +332,10 @@ def sqlite_errors(path: Path) -> Iterator[None]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     """Open for reading, and let a killed writer's unfinished transaction be rolled back first."""
-    if not path.is_file():
-        raise FormatError(f"{path}: cannot be read (no such file)")
+    try:
+        path.stat()
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
     with sqlite_errors(path):
         try:
             return _open(path, "mode=ro")

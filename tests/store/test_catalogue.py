@@ -205,7 +205,7 @@ def test_cut_and_altered(path):
             noticed += 1
     assert noticed > 10
     path.unlink()
-    with pytest.raises(FormatError, match="no such file"):
+    with pytest.raises(FormatError, match="No such file"):
         Catalogue(path)
 
 
