@@ -105,6 +105,8 @@ class Checker:
         self.report.digest = _digest(catalogue, tally)
         if tally != catalogue.generation.tally:
             self._wrong(f"{path}: its rows are not those that were published: altered")
+        for name in catalogue.repeated_paths():
+            self._wrong(f"{path}: {name} names several images")
         counts = catalogue.counts()
         if counts != catalogue.generation[4:7]:
             self._wrong(

@@ -180,6 +180,13 @@ class Catalogue:
             )
         )
 
+    def repeated_paths(self) -> list[str]:
+        """Paths that more than one image has; there should be none."""
+        sql = (
+            f"SELECT path FROM images WHERE {self.live('images')} GROUP BY path HAVING COUNT(*) > 1"
+        )
+        return [row[0] for row in self.rows(sql)]
+
     def in_parts(self, numbers: Iterable[int]) -> list[ImageRow]:
         """Rows of the images whose features lie in these parts, by id."""
         some = ",".join(str(int(n)) for n in numbers)

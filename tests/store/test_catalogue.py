@@ -182,6 +182,13 @@ def test_compared_with_a_scan(path):
         assert len(compared.lacking()) == 4
 
 
+def test_two_images_of_one_path_are_told(path):
+    assert Catalogue(path).repeated_paths() == []
+    with Publication(path) as p:
+        p.add([row(4, path=row(0).path)], {})
+    assert Catalogue(path).repeated_paths() == [row(0).path]
+
+
 def test_cut_and_altered(path):
     whole = path.read_bytes()
     expected = Catalogue(path).tally()
