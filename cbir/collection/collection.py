@@ -256,9 +256,9 @@ class Collection:
         """Folder of the pictures; found again if collection and pictures moved together."""
         return changing.image_root(self._live.layout, self._live.catalogue)
 
-    def find(self, paths: Iterable[str]) -> NDArray[np.int64]:
+    def find(self, paths: Iterable[PathLike]) -> NDArray[np.int64]:
         """Ids of images by their path, as `paths` gives it; -1 where there is none."""
-        wanted = list(paths)
+        wanted = [os.fspath(path) for path in paths]
         found = self._live.catalogue.find(dict.fromkeys(wanted))
         return np.array([found.get(path, -1) for path in wanted], np.int64)
 

@@ -61,8 +61,11 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it that are missing, so that a power cut leaves them there."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
     with suppress(PermissionError):  # one may be allowed to make names and not to list them
         fsync_folder(folder.parent)
 

@@ -145,6 +145,11 @@ class Catalogue:
         sql = f"SELECT path FROM images WHERE {drives}{self.live('images')} ORDER BY id"
         return [row[0] for row in self.rows(sql)]
 
+    def some_paths(self, n: int) -> list[str]:
+        """Paths of the first `n` images that are there and lie below the image root."""
+        where = f"path NOT LIKE '/%' AND path NOT LIKE '_:/%' AND {self.live('images')}"
+        return [row[0] for row in self.rows(f"SELECT path FROM images WHERE {where} LIMIT ?", (n,))]
+
     def indexed(self, ids: Iterable[int]) -> list[int]:
         """Those of `ids` that are in the index, rising."""
         live = self.live("images")
