@@ -319,6 +319,19 @@ def test_from_many_threads(path):
         assert list(pool.map(lambda _: c.paths([1])[1], range(200))) == [row(1).path] * 200
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_inside_a_transaction_is_one(error, path, monkeypatch):
+    def interrupted(table, one):
+        raise error
+
+    before = path.read_bytes()
+    monkeypatch.setattr(publication, "digest", interrupted)
+    with pytest.raises(error), Publication(path) as p:
+        p.kill([1])
+    assert path.read_bytes() == before
+    assert Catalogue(path).check() == []
+
+
 def test_adding_up_all_rows_keeps_no_writer_waiting(path, monkeypatch):
     monkeypatch.setattr(catalogue, "_CHUNK", 2)
     monkeypatch.setattr(publication, "BUSY_SECONDS", 0.1)
