@@ -77,8 +77,8 @@ class Collection:
 
         Parameters
         ----------
-        images : a folder of pictures, walked with its subfolders; or files, which are then all the
-            pictures there are (their common folder becomes the image root).
+        images : a folder of pictures, walked with its subfolders; or files (their common folder
+            becomes the image root), beside which only those of earlier calls are looked at.
         path : folder of the collection; made if it isn't there.
         recipe : name, TOML file or `Recipe`; must be the one the collection was made under, except
             for its name, fusion, re-rankers and search knobs, which a later build may change.

@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from cbir.errors import ImageError, ParameterError
-from cbir.images import EXTENSIONS, scan
+from cbir.images import EXTENSIONS, is_walked, scan
 from cbir.store import Catalogue, Comparison, Differs
 
 Progress = Callable[[str, int, int], None]
@@ -257,7 +257,11 @@ def _sort_out(
 
 
 def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> None:
-    """Tell images that are gone from those that are only out of reach, or that no walk comes by."""
+    """Tell images that are gone from those that are only out of reach, or that no walk comes by.
+
+    A walk that comes by the name and took no picture is right: a pipe may lie there now, or a
+    folder, or the same file may be found by a shorter way.
+    """
     reasons = dict(changes.unreachable)
     said = set()
     for i, path in lacking:
@@ -265,7 +269,7 @@ def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> 
         hidden = next((one for one in above if one in reasons), None)
         if hidden is not None:
             said.add(hidden)
-        elif _is_gone(root / path):  # not one added by name, though hidden or of another extension
+        elif (is_walked(path) and not is_elsewhere(path)) or _is_gone(root / path):
             changes.gone.append(i)
     # A link that leads nowhere is worth a word only where something was found below it before.
     changes.unreachable = [
@@ -277,12 +281,11 @@ def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> 
 
 def _is_gone(file: Path) -> bool:
     try:
-        file.stat()
+        return not stat.S_ISREG(file.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return True
     except OSError:  # out of reach
         return False
-    return False
 
 
 def hash_file(file: str) -> tuple[bytes, int]:

@@ -340,6 +340,24 @@ def test_a_time_beyond_64_bits_is_looked_at_again(root, path, monkeypatch):
     assert opened == ["001.png"]
 
 
+def test_what_a_walk_comes_by_and_does_not_take_is_gone(root, path, tmp_path):
+    write_picture(tmp_path / "disk/x.png", 60)
+    (root / "z").symlink_to(tmp_path / "disk")
+    Collection.build(root, path, COLOUR)
+    (root / "c").symlink_to(tmp_path / "disk")  # the way that is taken now
+    (root / "a/001.png").unlink()
+    write_picture(root / "a/001.png/in.png", 70)
+    report = Collection.open(path).update(prune=True)
+    assert (report.gone, report.removed, report.added) == (2, 2, 2)
+    c = Collection.open(path)
+    assert c.find(["z/x.png", "c/x.png", "a/001.png", "a/001.png/in.png"]).tolist() == [
+        -1,
+        12,
+        -1,
+        11,
+    ]
+
+
 def test_an_emptied_or_missing_root_prunes_nothing(root, path):
     Collection.build(root, path, COLOUR)
     c = Collection.open(path)
