@@ -23,6 +23,7 @@ from cbir.collection.scanning import (
     Progress,
     catalogue_folders,
     compare,
+    is_gone,
     look_at,
     walk_folder,
 )
@@ -141,11 +142,23 @@ def add(writer: Writer, pictures: PathLike | Iterable[PathLike]) -> BuildReport:
             raise ParameterError(f"Collection.add: {pictures} holds no pictures")
         root = image_root(writer.layout, writer.catalogue)
         spec = stored_spec(writer.catalogue.facts.get("labels", "none"))
-        found = look_at(_named(writer.catalogue, files, root).items())
+        looked = look_at(_named(writer.catalogue, files, root).items())
+        known = writer.catalogue.find(one.path for one in looked if one.bytes < 0)
+        # A name that was mistyped is told and not kept: nothing would ever come of it.
+        wrong = {
+            one.path
+            for one in looked
+            if one.bytes < 0 and one.path not in known and is_gone(Path(one.file))
+        }
+        found = [one for one in looked if one.path not in wrong]
         labels = labels_of(spec, [one.path for one in found], complete=False)
         changes = compare(
             writer.catalogue, found, labels, n_threads=writer.n_threads, progress=writer.progress
         )
+        changes.seen = len(looked)
+        changes.failed += [
+            (one.path, "there is no such file") for one in looked if one.path in wrong
+        ]
     return writer.apply(changes, [], {})
 
 

@@ -269,7 +269,7 @@ def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> 
         hidden = next((one for one in above if one in reasons), None)
         if hidden is not None:
             said.add(hidden)
-        elif (is_walked(path) and not is_elsewhere(path)) or _is_gone(root / path):
+        elif (is_walked(path) and not is_elsewhere(path)) or is_gone(root / path):
             changes.gone.append(i)
     # A link that leads nowhere is worth a word only where something was found below it before.
     changes.unreachable = [
@@ -279,7 +279,8 @@ def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> 
     ]
 
 
-def _is_gone(file: Path) -> bool:
+def is_gone(file: Path) -> bool:
+    """Whether no file is there; what is out of reach may be."""
     try:
         return not stat.S_ISREG(file.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):

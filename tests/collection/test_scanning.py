@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cbir.collection import Collection, changing, extraction, scanning
-from cbir.errors import FormatError, ParameterError
+from cbir.errors import FormatError, ImageError, ParameterError
 from cbir.features import ColourHistogram
 from tests.small import RECIPES, settle, write_picture, write_pictures
 
@@ -500,6 +500,20 @@ def test_names_that_lead_nowhere(root, path, tmp_path):
     report = c.add([tmp_path / "loop/x.png", "a\0b/x.png", root / "a/001.png"])
     assert len(report.failed) == 2
     assert c.ntotal == 10
+
+
+def test_a_mistyped_name_is_told_and_not_kept(root, path, tmp_path):
+    Collection.build(root, path, COLOUR)
+    c = Collection.open(path)
+    report = c.add([tmp_path / "no.png", root / "no.png", root / "a/001.png"])
+    assert report.failed == [
+        ((tmp_path / "no.png").as_posix(), "there is no such file"),
+        ("no.png", "there is no such file"),
+    ]
+    assert (report.seen, report.generation, c.failed) == (3, 1, [])
+    with pytest.raises(ImageError, match=r"no\.png: there is no such file"):
+        c.add(root / "no.png", strict=True)
+    assert c.update().gone == 0
 
 
 def test_paths_are_found_as_text_and_as_path(root, path):
