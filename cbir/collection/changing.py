@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +23,7 @@ from cbir.collection.scanning import (
     Progress,
     catalogue_folders,
     compare,
+    is_gone,
     look_at,
     walk_folder,
 )
@@ -33,6 +34,7 @@ from cbir.recipe import Recipe
 from cbir.store import Catalogue, Layout, WriterLock, claim
 
 PathLike = str | os.PathLike[str]
+_LOOKED_FOR = 100  # pictures of which one must be there for a folder to be the image root
 FOLDER, FILES = "folder", "files"  # what a collection is of: a folder, or files that were listed
 
 
@@ -100,6 +102,7 @@ def build(
             "labels": spec,
             "source": source,
         }
+        _check_utf8(facts)
         # A label spec that was taken once is not asked again to be complete: pictures come and go.
         complete = writer.catalogue.facts.get("labels") != spec
         changes = _scan(writer, root, files, source, spec, complete=complete, rehash=rehash)
@@ -120,6 +123,7 @@ def update(writer: Writer, *, prune: bool, rehash: bool) -> BuildReport:
         "image_root": root.resolve().as_posix(),
         "image_root_relative": _relative(root, writer.layout.folder),
     }
+    _check_utf8(where)
     return writer.apply(changes, changes.gone if prune else [], where)
 
 
@@ -138,11 +142,23 @@ def add(writer: Writer, pictures: PathLike | Iterable[PathLike]) -> BuildReport:
             raise ParameterError(f"Collection.add: {pictures} holds no pictures")
         root = image_root(writer.layout, writer.catalogue)
         spec = stored_spec(writer.catalogue.facts.get("labels", "none"))
-        found = look_at(_named(writer.catalogue, files, root).items())
+        looked = look_at(_named(writer.catalogue, files, root).items())
+        known = writer.catalogue.find(one.path for one in looked if one.bytes < 0)
+        # A name that was mistyped is told and not kept: nothing would ever come of it.
+        wrong = {
+            one.path
+            for one in looked
+            if one.bytes < 0 and one.path not in known and is_gone(Path(one.file))
+        }
+        found = [one for one in looked if one.path not in wrong]
         labels = labels_of(spec, [one.path for one in found], complete=False)
         changes = compare(
             writer.catalogue, found, labels, n_threads=writer.n_threads, progress=writer.progress
         )
+        changes.seen = len(looked)
+        changes.failed += [
+            (one.path, "there is no such file") for one in looked if one.path in wrong
+        ]
     return writer.apply(changes, [], {})
 
 
@@ -156,11 +172,21 @@ def remove(writer: Writer, ids: list[int]) -> BuildReport:
 
 
 def image_root(layout: Layout, catalogue: Catalogue) -> Path:
-    """Folder of the pictures; found again if collection and pictures moved together."""
-    facts = catalogue.facts
-    relative = facts.get("image_root_relative", "")
+    """Folder of the pictures; found again if collection and pictures moved together.
+
+    Some folder always lies where it would then be, so it counts only if a picture is in it: a copy
+    of the collection alone must not take what lies beside it for its pictures.
+    """
+    stored = Path(catalogue.facts.get("image_root", ""))
+    relative = catalogue.facts.get("image_root_relative", "")
+    if not relative:
+        return stored
     beside = (layout.folder / relative).resolve()
-    return beside if relative and beside.is_dir() else Path(facts.get("image_root", ""))
+    if beside == stored or any(
+        (beside / one).exists() for one in catalogue.some_paths(_LOOKED_FOR)
+    ):
+        return beside
+    return stored
 
 
 def _scan(
@@ -209,11 +235,19 @@ def _known_files(
 
     One that is missing from a folder that is there is left out: it is gone. Where its folder is
     missing too, it can't be told from a disk that is not mounted, and it counts as unreachable.
+
+    Raises
+    ------
+    ParameterError if not one is there and nothing else was found.
     """
     paths = catalogue.live_paths(elsewhere=only_elsewhere)
     wanted = {path: os.path.join(root, path) for path in paths if path not in found}  # noqa: PTH118
     looked = look_at(wanted.items())
-    return [one for one in looked if one.bytes >= 0 or not Path(one.file).parent.is_dir()]
+    if wanted and not found and all(one.bytes < 0 for one in looked):
+        raise ParameterError(f"{root}: none of the {len(wanted)} pictures is there; is it mounted?")
+    folders = {os.path.dirname(one.file) for one in looked if one.bytes < 0}  # noqa: PTH120
+    there = {folder for folder in folders if os.path.isdir(folder)}  # noqa: PTH112
+    return [one for one in looked if one.bytes >= 0 or os.path.dirname(one.file) not in there]  # noqa: PTH120
 
 
 def _named(catalogue: Catalogue, files: list[Path], root: Path) -> dict[str, str]:
@@ -252,6 +286,16 @@ def _check_source(writer: Writer, root: Path, files: list[Path] | None) -> str:
             "into another folder, or use add for pictures from elsewhere"
         )
     return source
+
+
+def _check_utf8(facts: Mapping[str, str]) -> None:
+    """Refuse the names that the catalogue can't keep, before pictures are described."""
+    for name in facts.values():
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            shown = name.encode("utf-8", "backslashreplace").decode()
+            raise ParameterError(f"{shown}: its name is not UTF-8; rename it") from error
 
 
 def _common_folder(files: list[Path]) -> Path:

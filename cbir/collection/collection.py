@@ -77,8 +77,8 @@ class Collection:
 
         Parameters
         ----------
-        images : a folder of pictures, walked with its subfolders; or files, which are then all the
-            pictures there are (their common folder becomes the image root).
+        images : a folder of pictures, walked with its subfolders; or files (their common folder
+            becomes the image root), beside which only those of earlier calls are looked at.
         path : folder of the collection; made if it isn't there.
         recipe : name, TOML file or `Recipe`; must be the one the collection was made under, except
             for its name, fusion, re-rankers and search knobs, which a later build may change.
@@ -256,9 +256,9 @@ class Collection:
         """Folder of the pictures; found again if collection and pictures moved together."""
         return changing.image_root(self._live.layout, self._live.catalogue)
 
-    def find(self, paths: Iterable[str]) -> NDArray[np.int64]:
+    def find(self, paths: Iterable[PathLike]) -> NDArray[np.int64]:
         """Ids of images by their path, as `paths` gives it; -1 where there is none."""
-        wanted = list(paths)
+        wanted = [os.fspath(path) for path in paths]
         found = self._live.catalogue.find(dict.fromkeys(wanted))
         return np.array([found.get(path, -1) for path in wanted], np.int64)
 

@@ -22,6 +22,7 @@ from cbir.pipeline import Pipeline
 from cbir.recipe import Recipe
 from cbir.store import (
     Catalogue,
+    ImageRow,
     Layout,
     SegmentRow,
     check_manifests,
@@ -74,7 +75,19 @@ class Live:
         feature = self.pipeline.channels[channel].feature
         key = self.pipeline.channels[channel].feature_hash
         wanted = np.atleast_1d(np.asarray(ids, np.int64)).tolist()
-        rows = self.catalogue.images(wanted)
+        while True:
+            rows = self.catalogue.images(wanted)
+            try:
+                found = self._read(feature, key, wanted, rows)
+                return [found[i] for i in wanted]
+            except FormatError:
+                # A compaction moves features to other parts, for readers of all generations.
+                if self.catalogue.images(wanted) == rows:
+                    raise
+
+    def _read(
+        self, feature: Any, key: str, wanted: Sequence[int], rows: dict[int, ImageRow]
+    ) -> dict[int, Features]:
         by_part: dict[int, dict[int, int]] = {}
         for i in wanted:
             if i not in rows or rows[i].part < 1:
@@ -88,7 +101,7 @@ class Live:
                 if held != i:
                     raise FormatError(f"{path}: row {places[i]} is of image {held}, not {i}")
                 found[i] = unpacked(feature, stored)
-        return [found[i] for i in wanted]
+        return found
 
 
 def open_live(layout: Layout, before: Live | None = None) -> Live:

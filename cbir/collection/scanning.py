@@ -23,13 +23,14 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from cbir.errors import ImageError, ParameterError
-from cbir.images import EXTENSIONS, scan
+from cbir.images import EXTENSIONS, is_walked, scan
 from cbir.store import Catalogue, Comparison, Differs
 
 Progress = Callable[[str, int, int], None]
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _TICK_NS = 2_000_000_000  # the coarsest clock of a file system, FAT's
+_EARLIEST = -(2**63)
 UNSURE = -1  # a time that never equals: look again next time
 
 
@@ -148,13 +149,16 @@ def catalogue_folders(folder: Path, root: Path) -> list[str]:
     The same folder has several names where links lead to it. The first is the one for a file that
     is not known yet; by the others it may be known already.
     """
-    top, real = root.resolve(), folder.resolve()
     names = []
-    if real.is_relative_to(top):
-        names.append(real.relative_to(top).as_posix())
-    for above in (folder, *folder.parents):  # as it was named, from where the name enters the root
-        if above.resolve() == top:
-            names.append(folder.relative_to(above).as_posix())
+    try:
+        top, real = root.resolve(), folder.resolve()
+        if real.is_relative_to(top):
+            names.append(real.relative_to(top).as_posix())
+        for above in (folder, *folder.parents):  # as it was named, from where it enters the root
+            if above.resolve() == top:
+                names.append(folder.relative_to(above).as_posix())
+    except (OSError, ValueError, RuntimeError):  # links that go in a circle, no name at all
+        return [folder.as_posix()]
     return list(dict.fromkeys([*names, real.as_posix(), folder.as_posix()]))
 
 
@@ -253,7 +257,11 @@ def _sort_out(
 
 
 def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> None:
-    """Tell images that are gone from those that are only out of reach, or that no walk comes by."""
+    """Tell images that are gone from those that are only out of reach, or that no walk comes by.
+
+    A walk that comes by the name and took no picture is right: a pipe may lie there now, or a
+    folder, or the same file may be found by a shorter way.
+    """
     reasons = dict(changes.unreachable)
     said = set()
     for i, path in lacking:
@@ -261,7 +269,7 @@ def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> 
         hidden = next((one for one in above if one in reasons), None)
         if hidden is not None:
             said.add(hidden)
-        elif not (root / path).exists():  # added by name, though hidden or of another extension
+        elif (is_walked(path) and not is_elsewhere(path)) or is_gone(root / path):
             changes.gone.append(i)
     # A link that leads nowhere is worth a word only where something was found below it before.
     changes.unreachable = [
@@ -269,6 +277,16 @@ def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> 
         for path, reason in changes.unreachable
         if path in said or not reason.startswith("the link leads nowhere")
     ]
+
+
+def is_gone(file: Path) -> bool:
+    """Whether no file is there; what is out of reach may be."""
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:  # out of reach
+        return False
 
 
 def hash_file(file: str) -> tuple[bytes, int]:
@@ -283,12 +301,15 @@ def settled_time(mtime_ns: int) -> int:
     """The time to note for a file that was read just now: its own, if that can be relied on.
 
     A file changed within the last tick of its file system's clock may change again without getting
-    another time; it is looked at again next time.
+    another time; it is looked at again next time. So is one whose time is beyond the catalogue's
+    64 bits (after the year 2262).
     """
-    return mtime_ns if time.time_ns() - mtime_ns > _TICK_NS else UNSURE
+    return mtime_ns if _EARLIEST <= mtime_ns < time.time_ns() - _TICK_NS else UNSURE
 
 
 def _named(path: str, file: str, size: int, mtime: int) -> Found:
+    if not _EARLIEST <= mtime < -_EARLIEST:
+        mtime = UNSURE - 1  # what is noted for it is UNSURE, and must not equal
     if path.isascii():
         return Found(path, file, size, mtime)
     try:

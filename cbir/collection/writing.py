@@ -129,15 +129,18 @@ class Writer:
         """Take over what may change in a recipe: its name, fusion, re-rankers and search knobs.
 
         Two publications, and the file between them: whenever the writer is killed, the file that
-        lies there is one that the catalogue allows.
+        lies there is one that the catalogue allows, and the next one goes on from there.
         """
-        if not self.finished or self.recipe.to_dict() == self._stored.to_dict():
+        if not self.finished:
+            return
+        allowed = self.catalogue.facts["recipe_file"].split()
+        if len(allowed) == 1 and self.recipe.to_dict() == self._stored.to_dict():
             return
         text = self.recipe.to_toml().encode()
         new = hashlib.sha256(text).hexdigest()
-        old = self.catalogue.facts["recipe_file"]
-        with Publication(self.layout.catalogue) as p:
-            p.facts = {"recipe_file": f"{old} {new}"}
+        if new not in allowed:
+            with Publication(self.layout.catalogue) as p:
+                p.facts = {"recipe_file": " ".join([*allowed, new])}
         atomic_write(self.layout.recipe, text)
         with Publication(self.layout.catalogue) as p:
             p.facts = {"recipe_file": new}

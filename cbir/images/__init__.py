@@ -18,6 +18,16 @@ on stderr.
 
 from cbir.images._decode import EXTENSIONS, FORMATS, MAX_PIXELS, decode
 from cbir.images._resize import resize
-from cbir.images._walk import Scan, scan, walk
+from cbir.images._walk import Scan, is_walked, scan, walk
 
-__all__ = ["EXTENSIONS", "FORMATS", "MAX_PIXELS", "Scan", "decode", "resize", "scan", "walk"]
+__all__ = [
+    "EXTENSIONS",
+    "FORMATS",
+    "MAX_PIXELS",
+    "Scan",
+    "decode",
+    "is_walked",
+    "resize",
+    "scan",
+    "walk",
+]

@@ -164,6 +164,20 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
     )
 
 
+def is_walked(path: str, *, extensions: Sequence[str] = EXTENSIONS) -> bool:
+    """Whether a walk takes a picture of this relative path, going by its names alone.
+
+    >>> [is_walked(path) for path in ("a/1.jpg", "a/.1.jpg", ".a/1.jpg", "a.cbir/1.jpg", "a/1.txt")]
+    [True, False, False, False, False]
+    """
+    *folders, name = path.split("/")
+    return (
+        name.lower().endswith(tuple(extensions))
+        and not any(one.startswith(".") for one in (*folders, name))
+        and not any(one.lower().endswith(".cbir") for one in folders)
+    )
+
+
 def _list_folder(top: str, folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(os.path.join(top, folder) if folder else top) as entries:  # noqa: PTH118
         return list(entries)

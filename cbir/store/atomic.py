@@ -4,13 +4,14 @@ The order is always: write under a temporary name beside the target, flush the f
 flush the folder that holds the name. A crash before the rename leaves a stale temporary (removed by
 the next writer), a crash after it leaves the finished thing; there is no moment in between, because
 a rename inside one file system is atomic (POSIX rename(2)). Flushing the folder makes the rename
-itself survive a power cut.
+itself survive a power cut; a new folder is a name in the one above it and is flushed there.
 
 An error of the disk (full, quota, read-only) becomes `StorageError`; the temporary is removed.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from pathlib import Path
 from cbir.errors import StorageError
 
 TEMPORARY = ".tmp-"  # prefix of every temporary name; a writer may delete whatever carries it
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Buffer = bytes | bytearray | memoryview
 
 
@@ -31,11 +33,17 @@ def storage_errors(path: Path) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(
-            f"cannot write {path}: {reason}; what was stored before is untouched. "
-            "Free some space or choose another disk and run the same command again"
-        ) from error
+        full = error.errno in _FULL
+        raise cannot_write(path, error.strerror or str(error), full=full) from error
+
+
+def cannot_write(path: Path, reason: str, *, full: bool) -> StorageError:
+    """The error that says so, and what to do about it."""
+    cure = "Free some space or choose another disk" if full else "Mend that or choose another place"
+    return StorageError(
+        f"cannot write {path}: {reason}; what was stored before is untouched. "
+        f"{cure} and run the same command again"
+    )
 
 
 def fsync_folder(folder: Path) -> None:
@@ -47,6 +55,19 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, so that a power cut leaves them there."""
+    if folder.is_dir():
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    with suppress(PermissionError):  # one may be allowed to make names and not to list them
+        fsync_folder(folder.parent)
 
 
 def write_file(path: Path, chunks: Iterable[Buffer]) -> None:
@@ -75,7 +96,7 @@ def atomic_write(path: Path | str, data: Buffer | Iterable[Buffer]) -> None:
     chunks = [data] if isinstance(data, bytes | bytearray | memoryview) else data
     with storage_errors(path):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_file(temporary, chunks)
             temporary.replace(path)
             fsync_folder(path.parent)
@@ -97,7 +118,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     aside = path.with_name(f"{TEMPORARY}{os.getpid()}-old-{path.name}")
     with storage_errors(path):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             remove_tree(temporary)
             temporary.mkdir()
             yield temporary
@@ -120,11 +141,3 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def remove_stale(folder: Path) -> int:
-    """Delete the temporaries a killed writer left in `folder`; only the lock's holder may."""
-    stale = [p for p in folder.iterdir() if p.name.startswith(TEMPORARY)] if folder.is_dir() else []
-    for path in stale:
-        remove_tree(path)
-    return len(stale)

@@ -38,10 +38,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.errors import FormatError, LockError, StorageError
+from cbir.errors import FormatError, LockError
+from cbir.store.atomic import cannot_write
 from cbir.store.marker import FORMAT_VERSION
 from cbir.store.schema import (
     APPLICATION,
+    KEYS,
     TALLIED,
     Generation,
     ImageRow,
@@ -53,7 +55,7 @@ from cbir.store.schema import (
 )
 
 BUSY_SECONDS = 30.0
-_CHUNK = 5000  # ids named in one query
+_CHUNK = 5000  # ids named in one query, rows read in one
 
 
 class Catalogue:
@@ -144,6 +146,11 @@ class Catalogue:
         sql = f"SELECT path FROM images WHERE {drives}{self.live('images')} ORDER BY id"
         return [row[0] for row in self.rows(sql)]
 
+    def some_paths(self, n: int) -> list[str]:
+        """Paths of the first `n` images that are there and lie below the image root."""
+        where = f"path NOT LIKE '/%' AND path NOT LIKE '_:/%' AND {self.live('images')}"
+        return [row[0] for row in self.rows(f"SELECT path FROM images WHERE {where} LIMIT ?", (n,))]
+
     def indexed(self, ids: Iterable[int]) -> list[int]:
         """Those of `ids` that are in the index, rising."""
         live = self.live("images")
@@ -170,14 +177,15 @@ class Catalogue:
     def counts(self) -> tuple[int, int, int]:
         """Indexed, failed and removed images, counted anew."""
         g, live = self.generation.number, self.live("images")
-        return tuple(  # type: ignore[return-value]
-            int(self.rows(f"SELECT COUNT(*) FROM images WHERE {where}")[0][0])
-            for where in (
-                f"state = 'ok' AND {live}",
-                f"state = 'failed' AND {live}",
-                f"born <= {g} AND died <= {g}",
-            )
+        conditions = (
+            f"state = 'ok' AND {live}",
+            f"state = 'failed' AND {live}",
+            f"born <= {g} AND died <= {g}",
         )
+        # One walk over the table; by an index each row would be looked up by itself.
+        counts = ", ".join(f"COUNT(*) FILTER (WHERE {one})" for one in conditions)
+        indexed, failed, removed = self.rows(f"SELECT {counts} FROM images NOT INDEXED")[0]
+        return int(indexed), int(failed), int(removed)
 
     def repeated_paths(self) -> list[str]:
         """Paths that more than one image has; there should be none."""
@@ -226,12 +234,25 @@ class Catalogue:
         return [PartRow(*row) for row in self.rows(sql)]
 
     def tally(self) -> str:
-        """Add up all rows anew; equals ``generation.tally`` unless the file was altered."""
+        """Add up all rows anew; equals ``generation.tally`` unless the file was altered.
+
+        Between one chunk of rows and the next a writer may publish: then it is that of neither.
+        """
         total = 0
-        with self._reading():
-            for table, columns in TALLIED.items():
-                for row in self._connection.execute(f"SELECT {columns} FROM {table}"):
-                    total += digest(table, row)
+        for table, columns in TALLIED.items():
+            key = ", ".join(columns.split(", ")[: KEYS[table]])
+            sql = f"SELECT {columns} FROM {table}"
+            after = f"WHERE ({key}) > ({', '.join('?' * KEYS[table])})"
+            last: tuple[Any, ...] = ()
+            ends = set()
+            while chunk := self.rows(
+                f"{sql} {after if last else ''} ORDER BY {key} LIMIT {_CHUNK}", last
+            ):
+                total += sum(digest(table, row) for row in chunk)
+                last = chunk[-1][: KEYS[table]]
+                if last in ends:
+                    raise FormatError(f"{self.path}: the rows of {table} go in a circle: altered")
+                ends.add(last)
         return shown(total)
 
     def check(self) -> list[str]:
@@ -323,14 +344,14 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
-            raise StorageError(
-                f"cannot write {path}: {error}; what was stored before is untouched. "
-                "Free some space or choose another disk and run the same command again"
-            ) from error
+            full = code != sqlite3.SQLITE_READONLY
+            raise cannot_write(path, str(error), full=full) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise LockError(
                 f"{path}: in use by another process for {BUSY_SECONDS:.0f} s; try again later"
             ) from error
+        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise FormatError(f"{path}: cannot be read ({error})") from error
         raise FormatError(f"{path}: not a catalogue, cut or altered ({error})") from error
     except (UnicodeDecodeError, OverflowError) as error:
         raise FormatError(f"{path}: cut or altered ({error})") from error
@@ -338,8 +359,10 @@ def sqlite_errors(path: Path) -> Iterator[None]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     """Open for reading, and let a killed writer's unfinished transaction be rolled back first."""
-    if not path.is_file():
-        raise FormatError(f"{path}: cannot be read (no such file)")
+    try:
+        path.stat()
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from error
     with sqlite_errors(path):
         try:
             return _open(path, "mode=ro")

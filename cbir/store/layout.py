@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -140,12 +141,15 @@ class Layout:
 
 
 def _names(folder: Path) -> list[str]:
-    """What lies in a folder, sorted; nothing if it isn't there."""
-    return sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208
+    """What lies in a folder, sorted; nothing if it isn't there or can't be listed."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return []
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [folder / name for name in _names(folder) if (folder / name).is_dir()]
+    return [path for name in _names(folder) if os.path.isdir(path := folder / name)]  # noqa: PTH112
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -155,10 +159,13 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder, or of one file; 0 if it isn't there."""
-    if folder.is_file():
-        return folder.stat().st_size
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    """Bytes of all files below a folder, or of one file; what isn't there any more has none."""
+    total = 0
+    for path in (folder, *folder.rglob("*")):
+        with suppress(OSError):
+            info = path.stat()
+            total += info.st_size if stat.S_ISREG(info.st_mode) else 0
+    return total
 
 
 def manifests(folder: Path) -> str:
@@ -168,7 +175,11 @@ def manifests(folder: Path) -> str:
     ------
     FormatError if there is none, or one can't be read.
     """
-    paths = sorted(folder.rglob(MANIFEST)) if folder.is_dir() else []
+    try:
+        os.listdir(folder)  # noqa: PTH208  rglob says nothing of what it can't look into
+    except OSError as error:
+        raise FormatError(f"{folder}: cannot be read ({error.strerror or error})") from error
+    paths = sorted(folder.rglob(MANIFEST))
     if not paths:
         raise FormatError(f"{folder / MANIFEST}: cannot be read (no such file)")
     found = {}

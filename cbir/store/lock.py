@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -44,8 +45,9 @@ class WriterLock:
                 "wait until it has finished"
             ) from None
         self._fd = fd
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode())
+        with suppress(OSError):  # of a full disk: the lock holds without its text
+            os.ftruncate(fd, 0)
+            os.write(fd, str(os.getpid()).encode())
         return self
 
     def __exit__(
@@ -54,7 +56,8 @@ class WriterLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.ftruncate(self._fd, 0)
+        with suppress(OSError):
+            os.ftruncate(self._fd, 0)
         os.close(self._fd)  # closing lets the lock go
         self._fd = -1
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from cbir.errors import FormatError, ParameterError
-from cbir.store.atomic import TEMPORARY, atomic_write, remove_tree, storage_errors
+from cbir.store.atomic import TEMPORARY, atomic_write, make_folder, remove_tree, storage_errors
 
 MARKER = "CBIR"
 FORMAT_VERSION = 2
@@ -51,12 +51,14 @@ def claim(folder: Path) -> None:
     ParameterError if it holds other things: nothing in it is touched. FormatError for a marker of
     another format; StorageError.
     """
-    if (folder / MARKER).exists():
+    with storage_errors(folder):
+        if folder.is_file():
+            raise ParameterError(f"{folder}: is a file and no collection; name a new folder")
+        make_folder(folder)
+        names = sorted(one.name for one in folder.iterdir())
+    if MARKER in names:
         check_marker(folder)
         return
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        names = sorted(one.name for one in folder.iterdir())
     # A writer killed before its marker had a name leaves a temporary of the marker and no more.
     others = [name for name in names if not _OWN_TEMPORARY.fullmatch(name)]
     if others:

@@ -22,8 +22,10 @@ more, so it believes the checksum without making it again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -259,8 +261,9 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
     except FormatError:
         raise
     except OSError as error:
-        if not path.exists():
-            raise FormatError(f"{path}: cannot be read (no such file)") from error
+        if error.errno in (errno.ENOENT, errno.EACCES):  # h5py's own words are a paragraph
+            said = os.strerror(error.errno)
+            raise FormatError(f"{path}: cannot be read ({said})") from error
         raise FormatError(f"{path}: not HDF5, cut or altered ({error})") from error
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise FormatError(f"{path}: not HDF5, cut or altered ({error})") from error

@@ -14,11 +14,13 @@ comes, changes or goes is taken into and out of the tally by triggers, so none c
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from cbir.errors import FormatError
 from cbir.store.atomic import atomic_write
 from cbir.store.catalogue import BUSY_SECONDS, live_segments, sqlite_errors
 from cbir.store.marker import FORMAT_VERSION
@@ -88,9 +90,10 @@ class Publication:
         self.facts: dict[str, str] = {}
         self.next_id = self.next_part = self.next_segment = 0
         self._sum = 0  # the tally, kept by triggers
+        self._stop: BaseException | None = None  # raised inside one
 
     def __enter__(self) -> Publication:
-        with sqlite_errors(self.path):
+        with self._errors():
             self._connection = _connect(self.path)
             try:
                 self._begin()
@@ -127,7 +130,7 @@ class Publication:
     ) -> None:
         try:
             if kind is None:
-                with sqlite_errors(self.path):
+                with self._errors():
                     self._commit()
         finally:
             self._connection.close()  # undoes what was not committed
@@ -152,7 +155,7 @@ class Publication:
 
     def move(self, places: Iterable[tuple[int, int, int]]) -> None:
         """(id, part, row) of images whose features now lie elsewhere."""
-        with sqlite_errors(self.path):
+        with self._errors():
             self._connection.executemany(
                 "UPDATE images SET part = ?2, row = ?3 WHERE id = ?1", places
             )
@@ -218,20 +221,35 @@ class Publication:
         return int(self._connection.execute(sql, values).fetchone()[0])
 
     def _tally(self, sign: int, table: str, *values: Any) -> None:
-        self._sum += sign * digest(table, values)
+        try:
+            self._sum += sign * digest(table, values)
+        except BaseException as error:
+            self._stop = error
+            raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """As `sqlite_errors`; Ctrl-C, which SQLite takes for a mistake of the tally, is itself."""
+        try:
+            with sqlite_errors(self.path):
+                yield
+        except FormatError:
+            if self._stop is not None:
+                raise self._stop from None
+            raise
 
     def _many(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            with sqlite_errors(self.path):
+            with self._errors():
                 self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
     def _all(self, sql: str, ids: Iterable[int]) -> None:
-        with sqlite_errors(self.path):
+        with self._errors():
             self._connection.executemany(sql, [(self.number, int(i)) for i in ids])
 
     def _run(self, sql: str, values: Sequence[Any]) -> None:
-        with sqlite_errors(self.path):
+        with self._errors():
             self._connection.execute(sql, values)
 
 

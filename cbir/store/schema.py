@@ -13,6 +13,12 @@ TALLIED = {
     "segments": "channel, number, first_id, last_id, rows, bytes, manifest, born, died",
     "parts": "feature, number, images, rows, bytes, checksum, born, died",
 }
+KEYS = {
+    "images": 1,
+    "labels": 2,
+    "segments": 2,
+    "parts": 2,
+}  # columns of the primary key: the first
 SCHEMA = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE generations (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cbir.collection import Collection, extraction
+from cbir.recipe import Recipe
 from cbir.store import publication
 from tests.small import RECIPES, content, settle, write_picture, write_pictures
 
@@ -30,6 +31,7 @@ CASES = {
     "remove": ("colour", ["build"], "remove"),
     "update": ("colour", ["build", "change"], "update"),
     "compact": ("colour", ["build", "add one", "remove"], "compact"),
+    "another recipe": ("colour", ["build"], "build renamed"),
 }
 
 
@@ -69,7 +71,12 @@ def compact(path, root, name):
     Collection.open(path).compact(n_threads=1)
 
 
+def build_renamed(path, root, name):
+    Collection.build(root, path, Recipe.load(RECIPES[name], ["name=renamed"]), n_threads=1)
+
+
 STEPS = {
+    "build renamed": build_renamed,
     "build": build,
     "change": change,
     "add": add,
@@ -148,7 +155,7 @@ def test_killed_at_steps(case, root, tmp_path):
     STEPS[step](tmp_path / "whole", root, name)
     expected = content(tmp_path / "whole")
     states.append(Collection.open(tmp_path / "whole").ids.tolist())
-    stride = 1 if SLOW else {"first build": 19, "remove": 3}.get(case, 11)
+    stride = 1 if SLOW else {"first build": 19, "remove": 3, "another recipe": 2}.get(case, 11)
     n, kills = 1 - stride, 0
     while True:
         n += stride

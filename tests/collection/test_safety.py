@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -295,6 +296,36 @@ def test_a_folder_that_may_not_be_written(root, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="cannot write"):
         Collection.build(root, tmp_path / "file/c", COLOUR)
+
+
+@posix
+@pytest.mark.parametrize("piece", ["features", "model", "index/main", "recipe.toml", "", "CBIR"])
+def test_what_may_not_be_read_is_named(piece, root):
+    """As another user, whom the system refuses; root is refused nothing."""
+    with tempfile.TemporaryDirectory() as work:
+        path = Path(work) / "c"
+        Collection.build(root, path, COLOUR)
+        Path(work).chmod(0o755)
+        (path / piece).chmod(0)
+        pid = os.fork()
+        if pid == 0:
+            if os.getuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            told = []
+            for ask in (
+                lambda: Collection.open(path).features(0),
+                lambda: told.extend(Collection.check(path).problems),
+            ):
+                try:
+                    ask()
+                except CbirError as error:
+                    told.append(str(error))
+                except BaseException:
+                    os._exit(1)
+            os._exit(0 if len(told) >= 2 and all("cannot be read" in t for t in told) else 2)
+        assert os.waitpid(pid, 0)[1] == 0
+        (path / piece).chmod(0o755)
 
 
 def test_any_byte_altered_is_told_or_makes_no_difference(root, tmp_path):

@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cbir.collection import Collection, extraction, scanning
-from cbir.errors import FormatError, ParameterError
+from cbir.collection import Collection, changing, extraction, scanning
+from cbir.errors import FormatError, ImageError, ParameterError
 from cbir.features import ColourHistogram
 from tests.small import RECIPES, settle, write_picture, write_pictures
 
@@ -263,6 +265,99 @@ def test_what_no_walk_comes_by_is_not_gone(root, path):
     assert c.update(prune=True).removed == 1
 
 
+def test_a_link_to_a_disk_may_be_called_like_a_picture(root, path, tmp_path):
+    write_picture(tmp_path / "disk/x.png", 60)
+    (root / "album.jpg").symlink_to(tmp_path / "disk")
+    Collection.build(root, path, COLOUR)
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    report = Collection.open(path).update(prune=True)
+    assert (report.removed, report.indexed) == (0, 11)
+    assert report.unreachable == [("album.jpg", "the link leads nowhere")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs fork")
+def test_what_may_not_be_asked_for_is_not_gone(root):
+    """As another user, whom the system refuses; root is refused nothing."""
+    with tempfile.TemporaryDirectory() as work:
+        path, closed = Path(work) / "c", Path(work) / "closed"
+        write_picture(closed / "inner/x.png", 50)
+        Collection.build(root, path, COLOUR)
+        Collection.open(path).add([closed / "inner/x.png"])
+        Path(work).chmod(0o755)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                catalogue = Collection.open(path).database.catalogue
+                closed.chmod(0)
+                if os.getuid() == 0:
+                    os.setgid(65534)
+                    os.setuid(65534)
+                looked = changing._known_files(catalogue, root, {"x": None}, only_elsewhere=True)
+                changes = scanning.Changes()
+                lacking = [(10, (closed / "inner/x.png").as_posix())]
+                scanning._tell_gone(lacking, root, changes)
+                os._exit(0 if [one.bytes for one in looked] == [-1] and not changes.gone else 2)
+            except BaseException:
+                os._exit(1)
+        assert os.waitpid(pid, 0)[1] == 0
+        closed.chmod(0o755)
+
+
+def test_listed_files_on_a_disk_that_is_not_mounted(root, path, tmp_path):
+    files = sorted((root / "a").glob("*.png"))
+    Collection.build(files, path, COLOUR)
+    (root / "a").rename(tmp_path / "unplugged")
+    (root / "a").mkdir()
+    c = Collection.open(path)
+    with pytest.raises(ParameterError, match="none of the 5 pictures is there"):
+        c.update(prune=True)
+    assert Collection.open(path).ntotal == 5
+    shutil.copy(tmp_path / "unplugged/001.png", root / "a")
+    assert c.update(prune=True).removed == 4
+
+
+def test_a_copy_of_the_collection_alone_keeps_its_pictures(root, tmp_path):
+    Collection.build(root, root / "c.cbir", COLOUR)
+    shutil.copytree(root / "c.cbir", tmp_path / "backup/c.cbir")
+    write_picture(tmp_path / "backup/other.png", 77)
+    c = Collection.open(tmp_path / "backup/c.cbir")
+    assert c.image_root == root
+    report = c.update(prune=True)
+    assert (report.added, report.removed, c.ntotal) == (0, 0, 10)
+    shutil.rmtree(root)
+    with pytest.raises(ParameterError, match=r"photos: no such folder.*mounted"):
+        c.update(prune=True)
+
+
+def test_a_time_beyond_64_bits_is_looked_at_again(root, path, monkeypatch):
+    try:
+        os.utime(root / "a/001.png", ns=(2**63, 2**63))
+    except (OSError, OverflowError):
+        pytest.skip("the file system knows no such time")
+    assert Collection.build(root, path, COLOUR).indexed == 10
+    opened = count_reads(monkeypatch)
+    assert Collection.open(path).update().generation == 1
+    assert opened == ["001.png"]
+
+
+def test_what_a_walk_comes_by_and_does_not_take_is_gone(root, path, tmp_path):
+    write_picture(tmp_path / "disk/x.png", 60)
+    (root / "z").symlink_to(tmp_path / "disk")
+    Collection.build(root, path, COLOUR)
+    (root / "c").symlink_to(tmp_path / "disk")  # the way that is taken now
+    (root / "a/001.png").unlink()
+    write_picture(root / "a/001.png/in.png", 70)
+    report = Collection.open(path).update(prune=True)
+    assert (report.gone, report.removed, report.added) == (2, 2, 2)
+    c = Collection.open(path)
+    assert c.find(["z/x.png", "c/x.png", "a/001.png", "a/001.png/in.png"]).tolist() == [
+        -1,
+        12,
+        -1,
+        11,
+    ]
+
+
 def test_an_emptied_or_missing_root_prunes_nothing(root, path):
     Collection.build(root, path, COLOUR)
     c = Collection.open(path)
@@ -386,6 +481,45 @@ def test_a_list_of_files(root, path, tmp_path):
         Collection.build([], path, COLOUR)
     report = Collection.build([tmp_path / "no.png", files[1]], tmp_path / "d", COLOUR)
     assert (report.indexed, [name for name, _ in report.failed]) == (1, ["no.png"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are UTF-8 there")
+def test_a_folder_whose_name_the_catalogue_cannot_keep(root, path, monkeypatch):
+    opened = count_reads(monkeypatch)
+    odd = root.with_name(os.fsdecode(b"ph\xff"))
+    root.rename(odd)
+    with pytest.raises(ParameterError, match=r"ph\\udcff: its name is not UTF-8; rename it"):
+        Collection.build(odd, path, COLOUR)
+    assert opened == []
+
+
+def test_names_that_lead_nowhere(root, path, tmp_path):
+    Collection.build(root, path, COLOUR)
+    (tmp_path / "loop").symlink_to("loop")
+    c = Collection.open(path)
+    report = c.add([tmp_path / "loop/x.png", "a\0b/x.png", root / "a/001.png"])
+    assert len(report.failed) == 2
+    assert c.ntotal == 10
+
+
+def test_a_mistyped_name_is_told_and_not_kept(root, path, tmp_path):
+    Collection.build(root, path, COLOUR)
+    c = Collection.open(path)
+    report = c.add([tmp_path / "no.png", root / "no.png", root / "a/001.png"])
+    assert report.failed == [
+        ((tmp_path / "no.png").as_posix(), "there is no such file"),
+        ("no.png", "there is no such file"),
+    ]
+    assert (report.seen, report.generation, c.failed) == (3, 1, [])
+    with pytest.raises(ImageError, match=r"no\.png: there is no such file"):
+        c.add(root / "no.png", strict=True)
+    assert c.update().gone == 0
+
+
+def test_paths_are_found_as_text_and_as_path(root, path):
+    Collection.build(root, path, COLOUR)
+    c = Collection.open(path)
+    assert c.find([Path("a/001.png"), "a/001.png", "none"]).tolist() == [0, 0, -1]
 
 
 # ---- labels ----

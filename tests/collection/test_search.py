@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir.collection import Collection, extraction, indexing, writing
+from cbir.collection import Collection, extraction, indexing, opening, writing
 from cbir.errors import ParameterError
 from cbir.pipeline import ArrayDatabase
 from cbir.recipe import Recipe
@@ -229,6 +229,24 @@ def test_compaction_frees_what_was_removed(root, tmp_path, more):
     # A picture that comes back is described again.
     assert c.update().added == 5
     assert Collection.check(path).problems == []
+
+
+def test_features_that_move_while_they_are_read(root, tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    Collection.build(root, path, RECIPES["colour"])
+    c = Collection.open(path)
+    expected = c.features(5)
+    real = opening.read_features
+
+    def late(*args, **kwargs):
+        monkeypatch.setattr(opening, "read_features", real)
+        other = Collection.open(path)
+        other.remove([4])  # of the same part
+        other.compact()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(opening, "read_features", late)
+    np.testing.assert_array_equal(c.features(5), expected)
 
 
 def test_compaction_joins_small_parts(root, tmp_path, more):

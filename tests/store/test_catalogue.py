@@ -19,9 +19,11 @@ from cbir.store import (
     PartRow,
     Publication,
     SegmentRow,
+    catalogue,
     create_catalogue,
     live_seal,
     note_times,
+    publication,
 )
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs fork")
@@ -212,7 +214,7 @@ def test_cut_and_altered(path):
             noticed += 1
     assert noticed > 10
     path.unlink()
-    with pytest.raises(FormatError, match="no such file"):
+    with pytest.raises(FormatError, match="No such file"):
         Catalogue(path)
 
 
@@ -315,3 +317,46 @@ def test_from_many_threads(path):
     c = Catalogue(path)
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda _: c.paths([1])[1], range(200))) == [row(1).path] * 200
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_inside_a_transaction_is_one(error, path, monkeypatch):
+    def interrupted(table, one):
+        raise error
+
+    before = path.read_bytes()
+    monkeypatch.setattr(publication, "digest", interrupted)
+    with pytest.raises(error), Publication(path) as p:
+        p.kill([1])
+    assert path.read_bytes() == before
+    assert Catalogue(path).check() == []
+
+
+def test_adding_up_all_rows_keeps_no_writer_waiting(path, monkeypatch):
+    monkeypatch.setattr(catalogue, "_CHUNK", 2)
+    monkeypatch.setattr(publication, "BUSY_SECONDS", 0.1)
+    whole = Catalogue(path).tally()
+    real = catalogue.digest
+
+    def publish(table, one):
+        monkeypatch.setattr(catalogue, "digest", real)
+        with Publication(path) as p:
+            p.add([row(4)], {})
+            p.next_id = 5
+        return real(table, one)
+
+    c = Catalogue(path)
+    assert c.tally() == c.generation.tally == whole
+    monkeypatch.setattr(catalogue, "digest", publish)
+    c.tally()
+    assert Catalogue(path).tally() == Catalogue(path).generation.tally != whole
+
+
+def test_rows_that_follow_one_another_for_ever(path, monkeypatch):
+    """As a damaged tree could give them."""
+    monkeypatch.setattr(catalogue, "_CHUNK", 2)
+    c = Catalogue(path)
+    first = c.rows("SELECT id, path FROM images LIMIT 2")
+    monkeypatch.setattr(c, "rows", lambda sql, values=(): first)
+    with pytest.raises(FormatError, match="go in a circle"):
+        c.tally()

@@ -1,11 +1,22 @@
 """Marker and sweeping: what is ours, and that nothing else is ever touched."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from cbir.errors import FormatError, ParameterError
-from cbir.store import Layout, check_marker, claim
+from cbir.errors import FormatError, ParameterError, StorageError
+from cbir.store import (
+    Layout,
+    atomic,
+    atomic_folder,
+    atomic_write,
+    check_marker,
+    claim,
+    folder_bytes,
+    marker,
+)
 from cbir.store.atomic import TEMPORARY
 
 
@@ -52,6 +63,59 @@ def test_a_folder_of_somebody_else_is_refused_and_untouched(tmp_path):
     with pytest.raises(FormatError, match="the file CBIR is missing"):
         check_marker(tmp_path)
     assert everything(tmp_path) == sorted(names)
+
+
+def test_a_file_is_refused(tmp_path):
+    fill(tmp_path, "c")
+    with pytest.raises(ParameterError, match="c: is a file and no collection"):
+        claim(tmp_path / "c")
+
+
+def test_two_that_claim_the_same_folder_at_once(tmp_path, monkeypatch):
+    """The other one's marker comes between looking for it and looking at the rest."""
+    real = marker.make_folder
+
+    def late(folder):
+        real(folder)
+        fill(folder, "lock", f"{TEMPORARY}1-catalogue.sqlite")
+        (folder / "CBIR").write_text("cbir collection, format 2\n")
+
+    monkeypatch.setattr(marker, "make_folder", late)
+    claim(tmp_path / "c")
+    assert everything(tmp_path / "c") == [f"{TEMPORARY}1-catalogue.sqlite", "CBIR", "lock"]
+
+
+def test_new_folders_survive_a_power_cut(tmp_path, monkeypatch):
+    """Each new name is flushed in the folder that holds it, before anything speaks of it."""
+    flushed = []
+    real = atomic.fsync_folder
+    monkeypatch.setattr(atomic, "fsync_folder", lambda f: (flushed.append(f), real(f)))
+    atomic_write(tmp_path / "features/hash/part", b"x")
+    assert flushed == [tmp_path, tmp_path / "features", tmp_path / "features/hash"]
+    with atomic_folder(tmp_path / "index/main/segment") as folder:
+        del flushed[2:]
+        (folder / "rows").write_bytes(b"x")
+    assert flushed[2:] == [folder, tmp_path / "index/main"]
+
+
+def test_the_cure_fits_the_trouble(tmp_path):
+    for number, cure in ((errno.ENOSPC, "Free some space"), (errno.EACCES, "Mend that")):
+        with pytest.raises(StorageError, match=cure), atomic.storage_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+
+
+def test_the_size_of_a_folder_that_a_writer_sweeps(tmp_path, monkeypatch):
+    fill(tmp_path, "a/x", "a/y", "b")
+    assert [folder_bytes(tmp_path / name) for name in ("", "a", "b", "none")] == [3, 2, 1, 0]
+    real = Path.stat
+
+    def vanished(self, **options):
+        if self.name == "y":
+            raise FileNotFoundError(self)
+        return real(self, **options)
+
+    monkeypatch.setattr(Path, "stat", vanished)
+    assert folder_bytes(tmp_path) == 2
 
 
 def test_the_older_format_is_told_apart(tmp_path):

@@ -1,5 +1,6 @@
 """One writer: a second one is told who writes, and a killed one leaves no lock."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -37,3 +38,17 @@ def test_second_writer_is_told_who_writes_and_a_kill_frees_it(tmp_path):
         with pytest.raises(LockError, match=str(os.getpid())), WriterLock(path):
             pass
     assert path.read_bytes() == b""
+
+
+def test_a_full_disk_takes_the_text_and_not_the_lock(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for function in ("write", "ftruncate"):
+        with monkeypatch.context() as m:
+            m.setattr(os, function, full)
+            held = WriterLock(tmp_path / "lock")
+            with held, pytest.raises(LockError, match="is writing"), WriterLock(held.path):
+                pass
+    with WriterLock(tmp_path / "lock"):
+        pass
