@@ -167,7 +167,7 @@ def _of_data_set(
 
 
 def _junk(query: Query, *, stays: bool) -> list[str]:
-    """What leaves the ranking of a query: where queries stay in theirs, one that isn't right too."""
+    """What leaves a query's ranking: where queries stay in theirs, one that isn't right as well."""
     alone = stays and query.path not in (*query.relevant, *query.junk)
     return [*query.junk, query.path] if alone else query.junk
 

@@ -86,7 +86,7 @@ def _holidays(this: Card, root: Path, paths: list[str]) -> _Truth:
     groups: dict[int, list[str]] = {}
     for path in paths:
         if not re.fullmatch(r"[0-9]{6}", PurePosixPath(path).stem):
-            raise FormatError(f"{this.name}: {path!r} is not called by six digits, as 100000.jpg is")
+            raise FormatError(f"{this.name}: {path!r} has no name of six digits (100000.jpg)")
         groups.setdefault(_number(path) // 100, []).append(path)
     queries = [
         Query(path, relevant=[p for p in groups[_number(path) // 100] if p != path], junk=[path])
