@@ -19,7 +19,7 @@ NATIVE := $(shell find csrc cbir -name '*.cpp' -path 'csrc/*' -o -name '*.h' -o 
 SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.h')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fmt bench stubs clean
+.PHONY: help setup build demo test sanitize lint fmt bench stubs clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,10 @@ test: $(VENV)/.dev  ## Every test
 	else echo "CBIR_DATA is not set: tests that need real photographs will be skipped and listed"; fi
 	$(PY) -m pytest $(PYTEST_ARGS)
 	$(PY) -m pytest benchmarks/micro --benchmark-disable -q
+
+sanitize: $(VENV)/.dev  ## Native tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer (GCC)
+	$(PY) tests/sanitize.py address
+	$(PY) tests/sanitize.py thread
 
 lint: $(VENV)/.dev  ## Style, types, layers, spelling
 	$(PY) -m ruff check .

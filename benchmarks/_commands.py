@@ -40,6 +40,14 @@ def run(command: str, arguments: Sequence[str], *, cores: int | None = None) -> 
     return {**json.loads(done.stdout), "wall_s": wall}
 
 
+def output(line: Sequence[str]) -> str:
+    """What a command line prints; a failing one ends the run."""
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{line[0]}: exit code {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
 def build(
     images: Path, out: Path, recipe: str, changes: Sequence[str] = (), labels: str = "none"
 ) -> list[str]:

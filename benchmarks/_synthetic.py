@@ -8,6 +8,7 @@ finds nothing wrong.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,18 @@ from cbir.store import (
 
 RECIPE = Recipe.load("colour", ["feature.bins=[4, 4, 4]"])  # 64 values, searched one by one
 
+EMPTY: Mapping[str, tuple[int, int]] = {}
 
-def make_collection(path: Path, root: Path, n: int, *, seed: int = 0) -> None:
+
+def make_collection(
+    path: Path, root: Path, n: int, *, seed: int = 0, files: Mapping[str, tuple[int, int]] = EMPTY
+) -> None:
     """Make a collection of `n` images, 64-D rows, labelled in fours, that claims `root` as its own.
 
-    The rows are kept as features too, 256 images to a part, as a build does.
+    The rows are kept as features too, 256 images to a part, as a build does. `files` gives names of
+    n files that are there, with their bytes and times in ns; by default names are made up.
     """
+    known = list(files.items())
     layout = Layout(path)
     claim(path)
     create_catalogue(layout.catalogue)
@@ -65,10 +72,10 @@ def make_collection(path: Path, root: Path, n: int, *, seed: int = 0) -> None:
         rows = [
             ImageRow(
                 id=i,
-                path=f"{i // 1000:05d}/{i:08d}.jpg",
+                path=known[i][0] if known else f"{i // 1000:05d}/{i:08d}.jpg",
                 hash=hashes[i],
-                bytes=50_000,
-                mtime_ns=1_600_000_000_000_000_000 + i,
+                bytes=known[i][1][0] if known else 50_000,
+                mtime_ns=known[i][1][1] if known else 1_600_000_000_000_000_000 + i,
                 width=640,
                 height=480,
                 state="ok",
@@ -79,7 +86,7 @@ def make_collection(path: Path, root: Path, n: int, *, seed: int = 0) -> None:
             )
             for i in range(n)
         ]
-        p.add(rows, {i: str(i // 4) for i in range(n)})
+        p.add(rows, {} if known else {i: str(i // 4) for i in range(n)})
         for part_row in parts:
             p.add_part(part_row)
         p.add_segment(segment)

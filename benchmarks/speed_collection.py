@@ -2,11 +2,11 @@
 
     python -m benchmarks.speed_collection            # 10,000, 100,000 and 1,000,000 images
 
-A few small pictures are indexed by `colour` with 64 bins (a row of 64 numbers, `flat`), and the
-collection is then filled up to n images with seeded rows and catalogue entries, as n pictures would
-have left them: one segment, no files of pictures. What is measured is real from there on: commands
-in processes of their own, pictures that are decoded and described. The folder of `update` holds
-100,000 files of a few bytes that the catalogue knows by size and time, so none is opened.
+The collections are made up (`_synthetic.py`: 64-D rows of a `colour` recipe under `flat`, one
+segment, as a first build leaves it). What is measured is real from there on: commands in processes
+of their own, small pictures that are decoded and described, additions one after another with the
+merges that they bring. The folder of `update` holds 100,000 files of a few bytes that the catalogue
+knows by size and time, so none is opened.
 
 Writes `results/speed_collection.json` and its curves, `results/speed_collection.svg`.
 """
@@ -16,11 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +26,18 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import _commands, schema
-from cbir import Collection, Recipe
-from cbir.collection import indexing
-from cbir.store import ImageRow, Layout, Publication
+from benchmarks._synthetic import RECIPE, make_collection
+from cbir import Collection
+from cbir.indexes import Flat
 
 SIZES = (10_000, 100_000, 1_000_000)
-RECIPE = ["feature.bins=[4, 4, 4]"]
 SEED = 0
 REAL = 16  # pictures that are really there
 LIMITS = {"open": 0.050, "search command": 1.0, "search": 0.040, "add": 0.3, "remove 1,000": 0.5}
 OPEN = """
 import json, sys, time
 from cbir import Collection
+from cbir.indexes import Flat
 def most():  # not getrusage, which knows the process that this one was forked from
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(status["VmHWM"].split()[0]) / 1024
@@ -48,6 +46,18 @@ start = time.perf_counter()
 Collection.open(sys.argv[1])
 took = time.perf_counter() - start
 print(json.dumps({"s": took, "peak_mib": most(), "more_mib": most() - before}))
+"""
+
+MAPPED = """
+import json, sys, time
+import numpy as np
+from cbir import indexes
+index = indexes.load(sys.argv[1], mmap=True)
+start = time.perf_counter()
+index.search(np.full((1, 64), 0.5, np.float32), 12)
+took = time.perf_counter() - start
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({"s": took} | {k: int(status[k].split()[0]) for k in ("VmHWM", "RssAnon")}))
 """
 
 
@@ -62,35 +72,11 @@ def pictures(folder: Path, n: int, *, seed: int) -> list[Path]:
     return paths
 
 
-def fill(folder: Path, n: int) -> None:
-    """Fill a collection up to `n` images with rows that pictures could have left."""
-    opened = Collection.open(folder)
-    layout = Layout(folder)
-    before = opened.database.catalogue.generation
-    first = before.next_id
-    ids = np.arange(first, n, dtype=np.int64)
-    rng = np.random.default_rng(SEED)
-    rows = rng.dirichlet(np.full(64, 0.2), len(ids)).astype(np.float32) ** 0.5
-    index = opened.pipeline.channels["main"].new_index()
-    index.add(rows, ids=ids)
-    segment = indexing.write_segment(layout, "main", before.next_segment, index)
-
-    def catalogue_rows() -> Iterator[ImageRow]:
-        for i in ids.tolist():
-            name, content = f"{i // 1000:04d}/{i:07d}.jpg", i.to_bytes(32, "little")
-            yield ImageRow(i, name, content, 50_000, i, 160, 120, "ok", None, False, 1, 0)
-
-    with Publication(layout.catalogue) as p:
-        p.add(list(catalogue_rows()), {i: f"thing {i // 4}" for i in ids.tolist()})
-        p.add_segment(segment)
-        p.next_id, p.next_segment = n, before.next_segment + 1
-
-
 def opening(folder: Path) -> dict[str, float]:
     """Open in a new process, and how much memory that took beyond the imports."""
-    line = [sys.executable, "-c", OPEN, str(folder)]
-    done = subprocess.run(line, cwd=_commands.ROOT, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, float] = json.loads(
+        _commands.output([sys.executable, "-c", OPEN, str(folder)])
+    )
     return found
 
 
@@ -108,8 +94,7 @@ def measure(n: int, work: Path, repeats: int, adds: int) -> list[dict[str, Any]]
     """All rows of one size."""
     folder, images = work / f"{n}.cbir", work / f"{n}"
     queries = pictures(images, REAL, seed=SEED)
-    Collection.build(images, folder, Recipe.load("colour", RECIPE))
-    fill(folder, n)
+    make_collection(folder, images, n, seed=SEED)
     opened = [opening(folder) for _ in range(repeats + 1)][1:]
     asked = ["search", [str(folder), str(queries[0]), "-k", "12"]]
     command = seconds(lambda i: _commands.run(*asked), repeats + 1)[1:]
@@ -144,56 +129,40 @@ def measure(n: int, work: Path, repeats: int, adds: int) -> list[dict[str, Any]]
 def unchanged(n: int, work: Path, repeats: int) -> dict[str, Any]:
     """`update` of a folder of `n` files of which none has changed."""
     folder, images = work / "unchanged.cbir", work / "unchanged"
-    pictures(images, REAL, seed=SEED)
-    Collection.build(images, folder, Recipe.load("colour", RECIPE))
-    collection = Collection.open(folder)
-    first = collection.database.catalogue.generation.next_id
-    rows = []
-    for i in range(first, n):
+    files = {}
+    for i in range(n):
         path = images / f"{i // 1000:04d}" / f"{i:07d}.jpg"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"%d" % i)
-        stat, name = path.stat(), path.relative_to(images).as_posix()
-        content = i.to_bytes(32, "little")
-        size, mtime = stat.st_size, stat.st_mtime_ns
-        rows.append(ImageRow(i, name, content, size, mtime, 1, 1, "ok", None, False, 1, 0))
-    with Publication(folder / "catalogue.sqlite") as p:
-        p.add(rows, {})
-        p.next_id = n
-    collection.refresh()
-    took = seconds(lambda i: collection.update(), repeats + 1)[1:]
+        stat = path.stat()
+        files[path.relative_to(images).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+    make_collection(folder, images, n, seed=SEED, files=files)
+    collection = Collection.open(folder)
+    collection.update()  # notes where the folder lies
+    before = collection.generation
+    took = seconds(lambda i: collection.update(), repeats)
+    if collection.generation != before:
+        sys.exit("speed_collection: an update found a change where there was none")
     row = schema.timing_row("update, nothing changed", np.array(took), threads=2, images=n)
     return {**row, "asked_s": 2.0}
 
 
 def mapped(work: Path, megabytes: int = 1000) -> dict[str, Any]:
-    """Memory of a search by its stored row in a mapped index that is larger than that."""
-    folder, images = work / "mapped.cbir", work / "mapped"
-    pictures(images, REAL, seed=SEED)
-    Collection.build(images, folder, Recipe.load("colour", RECIPE))
-    n = megabytes * 1_000_000 // 256
-    fill(folder, n)
-    code = (
-        "import json, resource, sys, time\nfrom cbir import Collection\n"
-        "c = Collection.open(sys.argv[1])\nstart = time.perf_counter()\nc.search_ids([3], 12)\n"
-        "took = time.perf_counter() - start\n"
-        "status = dict(l.split(':', 1) for l in open('/proc/self/status'))\n"
-        "kib = {k: int(status[k].split()[0]) for k in ('VmHWM', 'RssAnon', 'RssFile')}\n"
-        "print(json.dumps({'s': took, **kib}))"
-    )
-    line = [sys.executable, "-c", code, str(folder)]
-    runs = []
-    for _ in range(3):
-        done = subprocess.run(line, cwd=_commands.ROOT, capture_output=True, text=True, check=True)
-        runs.append(json.loads(done.stdout))
+    """Memory of a process that searches a mapped index of that size."""
+    folder, n = work / "mapped", megabytes * 1_000_000 // 256
+    index = Flat(64)
+    index.add(np.random.default_rng(SEED).random((n, 64), np.float32))
+    index.save(folder)
+    del index
+    runs = [
+        json.loads(_commands.output([sys.executable, "-c", MAPPED, str(folder)])) for _ in "123"
+    ]
     row = schema.timing_row(
         "search in a mapped index", np.array([r["s"] for r in runs]), threads=2, images=n
     )
-    shutil.rmtree(folder)
-    memory = {
-        "index_mib": n * 264 / 2**20,
-        "peak_mib": runs[-1]["VmHWM"] / 1024,
-        "own_mib": runs[-1]["RssAnon"] / 1024,
+    memory = {"index_mib": n * 264 / 2**20} | {
+        name: float(np.median([r[key] for r in runs])) / 1024
+        for name, key in (("peak_mib", "VmHWM"), ("own_mib", "RssAnon"))
     }
     return {**row, **memory}
 
@@ -241,7 +210,7 @@ def main() -> None:
     columns = ["name", "images", "median_s", "iqr_s", "worst_s", "asked_s", "peak_mib", "more_mib"]
     print(schema.table(rows, columns))
     if not arguments.dry:
-        config = {"recipe": "colour", "set": RECIPE, "seed": SEED, "adds": arguments.adds}
+        config = {"recipe": RECIPE.to_dict(), "seed": SEED, "adds": arguments.adds}
         schema.write("speed_collection", rows, config)
         plot(rows, schema.RESULTS / "speed_collection.svg")
 

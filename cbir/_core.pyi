@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['InvertedFile', 'KMeansWords', 'available_threads', 'compiler', 'flat_range', 'flat_score', 'flat_search', 'fma_peak', 'issue_rate', 'kmeans_lloyd', 'kmeans_seed_rows', 'set_simd_level', 'simd_level', 'simd_levels', 'vlad_encode', 'vlad_transform']
+__all__: list[str] = ['InvertedFile', 'KMeansWords', 'available_threads', 'compiler', 'flat_range', 'flat_score', 'flat_search', 'kmeans_lloyd', 'kmeans_seed_rows', 'set_simd_level', 'simd_level', 'simd_levels', 'vlad_encode', 'vlad_transform']
 class KMeansWords:
     """
     A vocabulary packed for the assignment kernel.
@@ -76,14 +76,6 @@ def flat_score(xb: numpy.typing.NDArray[numpy.float32], xq: numpy.typing.NDArray
 def flat_search(xb: numpy.typing.NDArray[numpy.float32], ids: numpy.typing.NDArray[numpy.int64], xq: numpy.typing.NDArray[numpy.float32], metric: str, k: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex = 0, mask: numpy.typing.NDArray[numpy.bool] | None = None, positions: numpy.typing.NDArray[numpy.int64] | None = None) -> tuple:
     """
     Keys (squared distances or negated similarities, best first) and ids of the k best rows of xb.
-    """
-def fma_peak() -> float:
-    """
-    Gflop/s (float32) that one core reaches at the level in use, measured now.
-    """
-def issue_rate() -> float:
-    """
-    No-ops per ns that one core issues now: about half of its best where another hardware thread shares it.
     """
 def kmeans_lloyd(x: numpy.typing.NDArray[numpy.float32], start: numpy.typing.NDArray[numpy.float32], n_iter: typing.SupportsInt | typing.SupportsIndex, n_threads: typing.SupportsInt | typing.SupportsIndex, on_assignment: collections.abc.Callable | None = None, first_column: typing.SupportsInt | typing.SupportsIndex | None = None) -> tuple:
     """

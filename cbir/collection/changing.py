@@ -91,6 +91,7 @@ def build(
     options = {"n_threads": n_threads, "strict": strict, "progress": progress}
     with Writing(lock, lambda: Writer(layout, recipe, **options)) as writer:  # type: ignore[arg-type]
         source = _check_source(writer, root, files)
+        writer.change_recipe()
         if files is not None and writer.finished:
             root = image_root(layout, writer.catalogue)
         facts = {
@@ -196,7 +197,7 @@ def _scan(
             n_threads=writer.n_threads,
             rehash=rehash,
             unreachable=unreachable,
-            whole=True,
+            root=root,
             progress=writer.progress,
         )
 

@@ -80,7 +80,8 @@ class Collection:
         images : a folder of pictures, walked with its subfolders; or files, which are then all the
             pictures there are (their common folder becomes the image root).
         path : folder of the collection; made if it isn't there.
-        recipe : name, TOML file or `Recipe`; must be the one the collection was made under.
+        recipe : name, TOML file or `Recipe`; must be the one the collection was made under, except
+            for its name, fusion, re-rankers and search knobs, which a later build may change.
         labels : "ukbench", "folders", "none", or a CSV file (`cbir.datasets.resolve_labels`).
         n_threads : 0 takes all this process may use. The result does not depend on it.
         strict : stop at the first picture that can't be used, instead of recording it.
@@ -422,7 +423,8 @@ class Collection:
             )
             if made(writer.catalogue) != made(live.catalogue):
                 raise ParameterError(
-                    f"{self.path}: was deleted and built anew since it was opened; open it again"
+                    f"{self.path}: was built anew since it was opened, or given another recipe; "
+                    "open it again"
                 )
             return writer
 

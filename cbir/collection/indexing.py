@@ -126,7 +126,7 @@ def swallowed(
 ) -> Sequence[SegmentRow]:
     """Segments that a new one of `n_new` rows takes in: the last ones that are too small.
 
-    >>> rows = [SegmentRow("main", i, 0, 0, 0, "", 0) for i in range(3)]
+    >>> rows = [SegmentRow("main", i, 0, 0, 0, 0, "", 0) for i in range(3)]
     >>> [one.number for one in swallowed(rows, [400, 12, 3], 1)]
     [1, 2]
     """

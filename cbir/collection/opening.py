@@ -130,10 +130,11 @@ def read_recipe(layout: Layout, catalogue: Catalogue) -> Recipe:
         text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{layout.recipe}: cannot be read ({error})") from error
-    if hashlib.sha256(data).hexdigest() != catalogue.facts.get("recipe_file"):
+    # While one is being replaced by another (`Writer.change_recipe`), either may lie here.
+    if hashlib.sha256(data).hexdigest() not in catalogue.facts.get("recipe_file", "").split():
         raise FormatError(
-            f"{layout.recipe}: cut or altered; it says under which choices the collection was made "
-            "and can't be changed afterwards"
+            f"{layout.recipe}: cut or altered; to change what may be changed (fusion, re-rankers, "
+            "search knobs), build with another recipe"
         )
     try:
         recipe = Recipe.from_stored(text)
@@ -158,7 +159,7 @@ def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
         empty = channel.new_index()
         rows = catalogue.segments(name)
         for row in rows:
-            now[row] = mapped.get(row) or _mapped(layout, empty, row)
+            now[row] = mapped[row] if row in mapped else _mapped(layout, empty, row)
         removed = [catalogue.masked(row) for row in rows]
         segments[name] = _union(empty, [now[row] for row in rows], removed)
     return Live(layout, recipe, pipeline, catalogue, segments, now)

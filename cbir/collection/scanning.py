@@ -174,7 +174,7 @@ def compare(
     n_threads: int,
     rehash: bool = False,
     unreachable: Iterable[tuple[str, str]] = (),
-    whole: bool = False,
+    root: Path | None = None,
     progress: Progress,
 ) -> Changes:
     """Compare files with a catalogue.
@@ -184,7 +184,8 @@ def compare(
     labels : of each file found.
     rehash : read every file, also where size and time are the same.
     unreachable : folders and links below which nothing could be seen.
-    whole : `found` is all there is, so what is not among it is gone.
+    root : image root, if `found` is all there is: images whose file is neither among it nor there
+        are gone.
     """
     changes = Changes(seen=len(found), unreachable=list(unreachable))
     rows = (
@@ -206,8 +207,8 @@ def compare(
         }
         tried = {found[one.n].path for one in replaced}
         changes.failed = [one for one in compared.failed() if one[0] not in tried]
-        if whole:
-            _leave_unreachable(compared.lacking(), changes)
+        if root is not None:
+            _tell_gone(compared.lacking(), root, changes)
     progress("scan", len(found), len(found))
     return changes
 
@@ -251,17 +252,17 @@ def _sort_out(
     return replaced
 
 
-def _leave_unreachable(lacking: list[tuple[int, str]], changes: Changes) -> None:
-    """Tell images that are gone from those below something that could not be looked into."""
+def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> None:
+    """Tell images that are gone from those that are only out of reach, or that no walk comes by."""
     reasons = dict(changes.unreachable)
     said = set()
     for i, path in lacking:
         above = [str(one) for one in PurePosixPath(path).parents]
         hidden = next((one for one in above if one in reasons), None)
-        if hidden is None:
-            changes.gone.append(i)
-        else:
+        if hidden is not None:
             said.add(hidden)
+        elif not (root / path).exists():  # added by name, though hidden or of another extension
+            changes.gone.append(i)
     # A link that leads nowhere is worth a word only where something was found below it before.
     changes.unreachable = [
         (path, reason)

@@ -82,7 +82,7 @@ class Writer:
         self.catalogue = Catalogue(layout.catalogue)
         self.finished = self.catalogue.generation.number > 0
         if self.finished:
-            _check_recipe(layout, self.catalogue, recipe)
+            self._stored = _check_recipe(layout, self.catalogue, recipe)
         layout.sweep_segments(named_files(self.catalogue))
         self._left = layout.set_aside(named_files(self.catalogue))
 
@@ -126,6 +126,24 @@ class Writer:
         self.report.relabelled = len(relabelled)
         self.report.gone = len(set(changes.gone) - leaving)
         return self._report(changes, rows)
+
+    def change_recipe(self) -> None:
+        """Take over what may change in a recipe: its name, fusion, re-rankers and search knobs.
+
+        Two publications, and the file between them: whenever the writer is killed, the file that
+        lies there is one that the catalogue allows.
+        """
+        if not self.finished or self.recipe.to_dict() == self._stored.to_dict():
+            return
+        text = self.recipe.to_toml().encode()
+        new = hashlib.sha256(text).hexdigest()
+        old = self.catalogue.facts["recipe_file"]
+        with Publication(self.layout.catalogue) as p:
+            p.facts = {"recipe_file": f"{old} {new}"}
+        atomic_write(self.layout.recipe, text)
+        with Publication(self.layout.catalogue) as p:
+            p.facts = {"recipe_file": new}
+        self.reopen()
 
     def _extract(self, changes: Changes) -> Extracted:
         if not changes.new:
@@ -321,7 +339,8 @@ def named_files(catalogue: Catalogue, *, previous: bool = True) -> set[str]:
     return {Layout.part_name(*one) for one in parts} | {Layout.segment_name(*s) for s in segments}
 
 
-def _check_recipe(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> None:
+def _check_recipe(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> Recipe:
+    """Give the stored recipe, of which `recipe` may differ only in what no hash covers."""
     stored = read_recipe(layout, catalogue)
     if recipe.hash != stored.hash:
         differences = recipe.differences(stored)
@@ -330,6 +349,7 @@ def _check_recipe(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> None:
             f"{layout.folder}: was made under another recipe: {', '.join(differences[:3])}{more}; "
             "build into another folder or delete this one"
         )
+    return stored
 
 
 def _ids_by_part(rows: list[ImageRow]) -> dict[int, NDArray[np.int64]]:

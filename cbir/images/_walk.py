@@ -12,8 +12,8 @@ whoever opens them. Names whose bytes are not valid UTF-8 are given as Python gi
 surrogates); whoever stores paths must refuse them, as a build does.
 
 Symbolic links to files count as files. Links to folders are followed, after everything that is
-reached without them, and only if they lead to a folder not seen yet; so loops end, and a picture
-reached by two ways keeps the path without the link.
+reached without them; behind them no folder is entered that was seen already. So loops end, and a
+picture reached by two ways keeps the path without the link.
 
 Cost: one listing per folder, one stat per picture (so that whoever asks whether it has changed
 needs none of its own) and, where there are links, one stat per link.
@@ -84,6 +84,7 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
     seen: set[tuple[int, int]] = set()
     folders: list[str] = [""]
     links: list[str] = []
+    behind_link = False
     try:
         start = os.stat(top)  # noqa: PTH116
         _list_folder(top, "")
@@ -109,6 +110,7 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
             # listing.
             links.sort(reverse=True)
             folder = links.pop()
+            behind_link = True
             try:
                 target = os.stat(os.path.join(top, folder))  # noqa: PTH116, PTH118
             except OSError as error:
@@ -131,9 +133,9 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
             is_folder = _is_folder(entry)
             if is_folder and entry.name.lower().endswith(".cbir"):
                 continue
+            if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
+                unreachable.append((path, "the link leads nowhere"))  # to a file or to a folder
             if not is_folder and not entry.name.lower().endswith(wanted):
-                if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
-                    unreachable.append((path, "the link leads nowhere"))
                 continue
             if not is_folder and not _may_be_file(entry):
                 skipped.append((shown(path), "no regular file (a pipe, socket or device)"))
@@ -147,6 +149,8 @@ def scan(root: str | Path, *, extensions: Sequence[str] = EXTENSIONS) -> Scan:
                     info = os.stat(entry.path)  # noqa: PTH116
                 except OSError as error:
                     unreachable.append((path, f"the folder can't be looked at ({error.strerror})"))
+                    continue
+                if behind_link and (info.st_dev, info.st_ino) in seen:
                     continue
                 seen.add((info.st_dev, info.st_ino))
                 folders.append(path)

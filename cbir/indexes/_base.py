@@ -3,8 +3,9 @@
 An index keeps its rows in the order they were added and an int64 id for each (`_ids.py`). The base
 turns ids into positions, refuses what can't be, pads answers; `_files.py` writes and reads the
 folder. A class says how its rows are checked (`_rows`), coded (`_encode`, `_decode`, where they are
-not kept as they came), held (`_no_data`, `_extended`, `_kept`, `_take`), searched (`_search`, `_range`, `_score`) and which arrays make it up (`_row_arrays`,
-`_adopted`; `_trained_arrays` and `_adopt_trained` where there is something to train).
+not kept as they came), held (`_no_data`, `_extended`, `_kept`, `_take`), searched (`_search`,
+`_range`, `_score`) and which arrays make it up (`_row_arrays`, `_adopted`; `_trained_arrays` and
+`_adopt_trained` where there is something to train).
 
 A class keeps all it holds in one object that never changes: a step makes a new one, and the base
 puts it in place together with the new ids by one assignment. So `add` either happens or leaves no
@@ -225,10 +226,9 @@ class Index(Stored):
         self._append(other._take(at), names, _checks.threads(n_threads, who=who), who)
 
     def _is_like(self, other: Index) -> bool:
-        if type(other) is not type(self) or (other.d, other._options()) != (
-            self.d,
-            self._options(),
-        ):
+        if type(other) is not type(self) or other.d != self.d:
+            return False
+        if other._options() != self._options():
             return False
         mine, theirs = self._trained_arrays(), other._trained_arrays()
         return all(a is theirs[name] or np.array_equal(a, theirs[name]) for name, a in mine.items())

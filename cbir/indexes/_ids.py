@@ -113,13 +113,25 @@ class Ids:
         order = np.argsort(ids, kind="stable")
         return ids[order], live[order]
 
+    @cached_property
+    def _first(self) -> int | None:
+        """The first id, where the others follow it without gaps."""
+        if not self.n_rows or not self.rising:
+            return None
+        first = int(self.all[0])
+        return first if first >= 0 and int(self.all[-1]) - first + 1 == self.n_rows else None
+
     def positions(self, ids: NDArray[np.int64]) -> Positions:
         """The row of each of `ids` (of any shape), -1 where it is not held."""
         held = self.all if self.rising else self._by_id[0]
         if not len(held):
             return np.full(ids.shape, -1, np.int64)
-        at = np.minimum(np.searchsorted(held, ids), len(held) - 1)
-        known = held[at] == ids
+        if self._first is not None:
+            at = ids - self._first
+            known = (at >= 0) & (at < len(held))
+        else:
+            at = np.minimum(np.searchsorted(held, ids), len(held) - 1)
+            known = held[at] == ids
         if not self.rising:
             at = self._by_id[1][at]
         elif len(self.gone):
@@ -163,13 +175,18 @@ class Ids:
         if allowed is None:
             return self._anyone
         given = as_allowed(allowed, who=who)
-        if given.dtype != np.bool_:
-            at = np.unique(self.positions(given))
-            at = at[at >= 0]
+        if given.dtype == np.bool_:
+            mask = self._rows_of_mask(given)
+            if self.live_mask is not None:
+                mask = mask & self.live_mask
+            return Chosen(int(np.count_nonzero(mask)), mask)
+        at = self.positions(given)
+        at = at[at >= 0]
+        if len(at) < self.n_rows // 16:
+            at = np.unique(at)
             return Chosen(len(at), None, at)
-        mask = self._rows_of_mask(given)
-        if self.live_mask is not None:
-            mask = mask & self.live_mask
+        mask = np.zeros(self.n_rows, np.bool_)  # cheaper than sorting so many
+        mask[at] = True
         return Chosen(int(np.count_nonzero(mask)), mask)
 
     @cached_property
@@ -180,9 +197,8 @@ class Ids:
         ids, n = self.all, self.n_rows
         if not n or not len(allowed):
             return np.zeros(n, np.bool_)
-        first = int(ids[0])
-        if self.rising and first >= 0 and int(ids[-1]) - first + 1 == n:  # without gaps
-            part = allowed[first : first + n]
+        if self._first is not None:
+            part = allowed[self._first : self._first + n]
             if len(part) == n:
                 return np.ascontiguousarray(part)
             mask = np.zeros(n, np.bool_)
@@ -204,7 +220,7 @@ def as_allowed(allowed: ArrayLike, *, who: str) -> NDArray[Any]:
         return given.astype(np.int64)
     if not np.issubdtype(given.dtype, np.integer):
         raise DTypeError(f"{who}: allowed is {given.dtype}, expected bool (a mask) or int64 (ids)")
-    return given.astype(np.int64)
+    return given.astype(np.int64, copy=False)
 
 
 def as_wanted(ids: ArrayLike, *, who: str) -> NDArray[np.int64]:
@@ -214,7 +230,7 @@ def as_wanted(ids: ArrayLike, *, who: str) -> NDArray[np.int64]:
         return wanted.astype(np.int64)
     if not np.issubdtype(wanted.dtype, np.integer):
         raise DTypeError(f"{who}: ids are {wanted.dtype}, expected int64")
-    return wanted.astype(np.int64)
+    return wanted.astype(np.int64, copy=False)
 
 
 def refuse_unknown(who: str, ids: NDArray[np.int64], known: NDArray[np.bool_]) -> None:

@@ -34,6 +34,7 @@ MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _KINDS = "biuf"  # dtype kinds stored: bool, integers, floats
 _BLOCK = 1 << 22
+_MAGIC = b"\x93NUMPY\x01\x00"
 _MAPPED = 1 << 20  # arrays above this are mapped, smaller ones read and hashed
 
 Array = NDArray[Any]
@@ -202,45 +203,34 @@ def _load_one(path: Path, entry: dict[str, Any], mmap: bool) -> Array:
 def _read_header(
     file: io.BufferedReader, path: Path, entry: dict[str, Any]
 ) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Give dtype, shape and where the values begin; all of it as the manifest and the file say."""
-    promised = _promised(entry)
-    if promised is not None and file.read(len(promised[2])) == promised[2]:
-        # As nearly always. NumPy's parser is Python's own, which in CPython 3.11 fails now and then
-        # when several threads use it at once.
-        dtype, shape, columns_first = promised[0], promised[1], False
-    else:
-        file.seek(0)
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise FormatError(f"{path}: not the version of .npy that cbir writes")
-        shape, columns_first, dtype = np.lib.format.read_array_header_1_0(file)
-    for key, value in {"dtype": dtype.str, "shape": list(shape)}.items():
-        if value != entry.get(key):
-            raise FormatError(f"{path}: {key} is {value}, {MANIFEST} says {entry.get(key)}")
-    if dtype.kind not in _KINDS or columns_first:
-        raise FormatError(f"{path}: dtype {dtype}, or its order, is never written by cbir")
+    """Give dtype, shape and where the values begin; all of it as the manifest and the file say.
+
+    The header must be, byte by byte, the one that the manifest promises: nothing is parsed.
+    """
+    try:
+        dtype = np.dtype(str(entry.get("dtype")))
+        shape = tuple(operator.index(n) for n in entry["shape"])
+    except (KeyError, TypeError):
+        dtype, shape = np.dtype(object), ()
+    if dtype.str != entry.get("dtype") or dtype.kind not in _KINDS or min(shape, default=0) < 0:
+        raise FormatError(f"{path}: {MANIFEST} says {entry!r}, which cbir never writes")
+    promised = _header(dtype, shape)
+    if file.read(len(promised)) != promised:
+        raise FormatError(f"{path}: does not begin as {dtype} {shape} of {MANIFEST} does")
     start, size = file.tell(), os.fstat(file.fileno()).st_size
     if size != start + math.prod(shape) * dtype.itemsize:
-        raise FormatError(f"{path}: {size} bytes are not those of {shape} {dtype}: cut or altered")
+        raise FormatError(f"{path}: {size} bytes are not those of {dtype} {shape}: cut or altered")
     return dtype, shape, start
 
 
-def _promised(entry: dict[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...], bytes] | None:
-    """Give dtype, shape and header that a file must have by its manifest; None if it can't be."""
-    try:
-        dtype = np.dtype(str(entry.get("dtype")))
-        shape = tuple(operator.index(n) for n in entry.get("shape", ()))
-    except TypeError:
-        return None
-    if dtype.str != entry.get("dtype") or dtype.kind not in _KINDS or min(shape, default=0) < 0:
-        return None
-    return dtype, shape, _header(dtype, shape)
-
-
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    header = io.BytesIO()
-    described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, described)
-    return header.getvalue()
+    """Give the header of a .npy file, version 1.0, as NumPy 2 writes it, whatever NumPy is here."""
+    text = f"{{'descr': {dtype.str!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
+    if shape:
+        text += " " * (21 - len(repr(shape[0])))  # room for the first axis to grow
+    unpadded = len(_MAGIC) + 2 + len(text) + 1
+    text += " " * (64 - unpadded % 64) + "\n"  # values begin at a cache line
+    return _MAGIC + len(text).to_bytes(2, "little") + text.encode("latin-1")
 
 
 def _check_sum(file: io.BufferedReader, path: Path, entry: dict[str, Any]) -> None:

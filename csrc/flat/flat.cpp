@@ -18,18 +18,23 @@ constexpr simd::Table<TileFn> kTiles{tile_generic, CBIR_X86_ROWS(tile_avx2, tile
 constexpr int64_t kFewQueries = 6;
 constexpr int64_t kDirectRows = 4096;
 
+// Under a mask whole blocks are scored, for rows one by one would cost more; only a block without any is left out.
 void search_directly(const Search& s) {
+  const Allowed walked{nullptr, s.allowed.positions};
+  const uint8_t* mask = s.allowed.mask;
   const int64_t d = s.xb.cols, places = s.allowed.places(s.xb.rows);
   const int64_t block = std::clamp<int64_t>(4096 / d, 1, 256);  // rows that stay in L1 for all queries
   parallel_for(ceil_div(places, kDirectRows), s.n_threads, [&](int64_t chunk, int) {
     const int64_t begin = chunk * kDirectRows, end = std::min(places, begin + kDirectRows);
     float keys[256], scratch[256];
-    s.allowed.for_runs(begin, end, block, [&](int64_t first, int64_t n) {
+    walked.for_runs(begin, end, block, [&](int64_t first, int64_t n) {
+      if (mask != nullptr && std::all_of(mask + first, mask + first + n, [](uint8_t m) { return m == 0; })) return;
       for (int64_t q = 0; q < s.xq.rows; ++q) {
         keys_of(s.score, s.metric, s.xb.row(first), n, d, s.xq.row(q), s.lengths2[q], scratch, keys);
         float worst = s.collected.worst(q);
         for (int64_t i = 0; i < n; ++i) {
-          if (keys[i] <= worst) worst = s.collected.push(q, keys[i], s.ids[first + i]);
+          if (!(keys[i] <= worst) || (mask != nullptr && !mask[first + i])) continue;
+          worst = s.collected.push(q, keys[i], s.ids[first + i]);
         }
       }
     });

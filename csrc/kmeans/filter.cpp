@@ -19,12 +19,26 @@ float up(double value) { return static_cast<float>(value * (1 + 1e-6)); }
 
 }  // namespace
 
+FilterBound::FilterBound(const WordLengths& words, int64_t d) {
+  const double gamma = static_cast<double>(d + 8) * kUnit;  // bounds that many roundings in a row
+  const double loose = 1 + 4 * gamma;                       // for those in the measured lengths themselves
+  // |fl(x.c - |c|^2 / 2) - (...)| <= gamma (|x| |c| + |c|^2 / 2), and |x| <= |x'| + |mean|.
+  slope = up(gamma * loose * words.whole);
+  offset = up(gamma * loose * (words.mean * words.whole + words.whole * words.whole / 2));
+  // Two words may each be off, hence 2. The integer bias is off by its rounding and by some roundings of what it is
+  // made of.
+  const double max_bias = words.centred * words.centred / 2, max_start = 128.0 * 127.0 * static_cast<double>(d);
+  per_error = up(2 * loose * (words.centred + static_cast<double>(slope)));
+  per_norm = up(2 * loose * (words.error + static_cast<double>(slope)));
+  per_unit = up(2 * loose * static_cast<double>(offset) + 16 * kUnit * max_bias);
+  per_point = up(3 + 16 * kUnit * max_start);
+}
+
 FilterWords::FilterWords(Matrix<const float> centroids, AlignedBuffer<float> mean_of_words)
     : mean(std::move(mean_of_words)) {
   const int64_t k = centroids.rows, d = centroids.cols;
   if (k < kLeastWords || d < kLeastDims || d > kMostDims) return;
-  double mean_square = 0, largest = 0;
-  for (int64_t t = 0; t < d; ++t) mean_square += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
+  double largest = 0;
   for (int64_t w = 0; w < k; ++w) {
     for (int64_t t = 0; t < d; ++t) {
       largest = std::max(largest, std::abs(static_cast<double>(centroids.row(w)[t]) - static_cast<double>(mean[t])));
@@ -32,7 +46,15 @@ FilterWords::FilterWords(Matrix<const float> centroids, AlignedBuffer<float> mea
   }
   const double step = largest / 127, inverse = 1 / step;
   if (!(inverse < 1e30)) return;  // all words the same
+  const WordLengths lengths = pack(centroids, step);
+  inverse_step = static_cast<float>(inverse);
+  least_step = up(lengths.centred * lengths.centred / 2 * inverse / (1 << 28));
+  bound = FilterBound(lengths, d);
+}
 
+WordLengths FilterWords::pack(Matrix<const float> centroids, double step) {
+  const int64_t k = centroids.rows, d = centroids.cols;
+  const double inverse = 1 / step;
   groups = ceil_div(d, 4);
   n_panels = ceil_div(k, kPanel);
   panels = AlignedBuffer<int8_t>(checked_mul(n_panels * kPanel, groups * 4));
@@ -41,14 +63,16 @@ FilterWords::FilterWords(Matrix<const float> centroids, AlignedBuffer<float> mea
   std::fill_n(panels.data(), panels.size(), static_cast<int8_t>(0));
   std::fill_n(bias.data(), bias.size(), -std::numeric_limits<float>::infinity());
   std::fill_n(start.data(), start.size(), 0.0f);
-  double centred_max = 0, error_max = 0, length_max = 0;
+  const float* middle = mean.data();
+  const int64_t panel_size = groups * kPanel * 4;
+  WordLengths squares;
   for (int64_t w = 0; w < k; ++w) {
     const float* c = centroids.row(w);
-    int8_t* panel = panels.data() + (w / kPanel) * groups * kPanel * 4 + (w % kPanel) * 4;
+    int8_t* panel = panels.data() + (w / kPanel) * panel_size + (w % kPanel) * 4;
     double norm = 0, length = 0, error = 0;
     int32_t sum = 0;
     for (int64_t t = 0; t < d; ++t) {
-      const double centred = static_cast<double>(c[t]) - static_cast<double>(mean[t]), exact = centred * inverse;
+      const double centred = static_cast<double>(c[t]) - static_cast<double>(middle[t]), exact = centred * inverse;
       const int code = static_cast<int>(exact + (exact < 0 ? -0.5 : 0.5));  // half away from zero, without a call
       panel[(t / 4) * kPanel * 4 + t % 4] = static_cast<int8_t>(code);
       sum += code;
@@ -58,25 +82,12 @@ FilterWords::FilterWords(Matrix<const float> centroids, AlignedBuffer<float> mea
     }
     bias[w] = static_cast<float>(-norm / 2);
     start[w] = -128.0f * static_cast<float>(sum);
-    centred_max = std::max(centred_max, norm);
-    error_max = std::max(error_max, error);
-    length_max = std::max(length_max, length);
+    squares.centred = std::max(squares.centred, norm);
+    squares.error = std::max(squares.error, error);
+    squares.whole = std::max(squares.whole, length);
   }
-  const double max_bias = centred_max / 2, max_start = 128.0 * 127.0 * static_cast<double>(d);
-  inverse_step = static_cast<float>(inverse);
-  least_step = up(max_bias * inverse / (1 << 28));
-
-  // gamma(m) = m u bounds m roundings; `loose` covers those in the measured norms themselves. A float32 score is off by
-  // no more than gamma (|x| |c| + |c|^2 / 2), and |x| <= |x'| + |mean|.
-  const double gamma = static_cast<double>(d + 8) * kUnit, loose = 1 + 4 * gamma;
-  const double word = std::sqrt(length_max), offset = std::sqrt(mean_square);
-  rounding_slope = up(gamma * loose * word);
-  rounding_offset = up(gamma * loose * (offset * word + length_max / 2));
-  // Two words may each be off. The integer bias is off by its rounding and by some roundings of what it is made of.
-  per_error = up(2 * loose * (std::sqrt(centred_max) + static_cast<double>(rounding_slope)));
-  per_norm = up(2 * loose * (std::sqrt(error_max) + static_cast<double>(rounding_slope)));
-  per_unit = up(2 * loose * static_cast<double>(rounding_offset) + 16 * kUnit * max_bias);
-  per_point = up(3 + 16 * kUnit * max_start);
+  for (int64_t t = 0; t < d; ++t) squares.mean += static_cast<double>(mean[t]) * static_cast<double>(mean[t]);
+  return {std::sqrt(squares.centred), std::sqrt(squares.error), std::sqrt(squares.whole), std::sqrt(squares.mean)};
 }
 
 void Narrowed::reset(int64_t n, int64_t groups) {
@@ -121,22 +132,22 @@ int32_t choose(const Pair* pairs, const float* scores, int64_t count, float roun
   return word;
 }
 
-}  // namespace
+// What float32 has to decide, of all points of a chunk.
+struct Undecided {
+  std::vector<Pair> pairs;  // the candidates of a point side by side; points that have two come first
+  int64_t n_two = 0, n_pairs = 0;
+  std::vector<float> scores;  // of the pairs
+  std::vector<int32_t> more;  // points with more than two candidates
+};
 
-void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matrix<const float> centroids,
-                   const float* bias, Matrix<const float> x, int32_t* word_ids) {
-  const int64_t n = x.rows;
-  thread_local Narrowed points;
-  thread_local std::vector<Pair> pairs;
-  thread_local std::vector<float> scores;
-  thread_local std::vector<int32_t> more;  // points with more than two candidates
-  points.reset(n, words.groups);
-  pairs.resize(static_cast<size_t>(n * kMaxCandidates + 1));
-  more.resize(static_cast<size_t>(n));
-  kernels.quantise(x, words, points);
-  kernels.scan(n, words, points);
-
-  // Two candidates are the most frequent case that needs a look. No one can guess which points have them: no branches.
+// Writes the word of the points that have one candidate, -1 for those that have none, and gathers the pairs of the
+// rest. Two candidates are the most frequent case that needs a look. No one can guess which points have them: no
+// branches.
+void gather(const Narrowed& points, int64_t n, int32_t* word_ids, Undecided& undecided) {
+  undecided.pairs.resize(static_cast<size_t>(n * kMaxCandidates + 1));
+  undecided.more.resize(static_cast<size_t>(n));
+  Pair* pairs = undecided.pairs.data();
+  int32_t* more = undecided.more.data();
   int64_t n_two = 0, n_more = 0;
   for (int64_t i = 0; i < n; ++i) {
     const Candidate* few = points.candidates.data() + i * kMaxCandidates;
@@ -157,15 +168,32 @@ void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matri
       n_pairs += few[j].score >= threshold;
     }
   }
-  scores.resize(static_cast<size_t>(n_pairs));
-  kernels.pair_scores(x, centroids, bias, pairs.data(), n_pairs, scores.data());
+  undecided.n_two = n_two;
+  undecided.n_pairs = n_pairs;
+  undecided.scores.resize(static_cast<size_t>(n_pairs));
+}
+
+}  // namespace
+
+void filter_assign(const FilterKernels& kernels, const FilterWords& words, Matrix<const float> centroids,
+                   const float* bias, Matrix<const float> x, int32_t* word_ids) {
+  thread_local Narrowed points;
+  thread_local Undecided undecided;
+  points.reset(x.rows, words.groups);
+  kernels.quantise(x, words, points);
+  kernels.scan(x.rows, words, points);
+  gather(points, x.rows, word_ids, undecided);
+
+  const Pair* pairs = undecided.pairs.data();
+  const int64_t n_pairs = undecided.n_pairs;
+  kernels.pair_scores(x, centroids, bias, pairs, n_pairs, undecided.scores.data());
   for (int64_t p = 0, count = 2; p < n_pairs; p += count) {
     const int64_t i = pairs[p].point;
-    if (p >= 2 * n_two) {
+    if (p >= 2 * undecided.n_two) {
       for (count = 1; p + count < n_pairs && pairs[p + count].point == i;) ++count;
     }
-    word_ids[i] =
-        choose(pairs.data() + p, scores.data() + p, count, words.rounding(points.length[i]), x.row(i), centroids, bias);
+    word_ids[i] = choose(pairs + p, undecided.scores.data() + p, count, words.bound.rounding(points.length[i]),
+                         x.row(i), centroids, bias);
   }
 }
 

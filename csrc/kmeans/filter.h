@@ -29,15 +29,30 @@ namespace cbir::kmeans {
 
 inline constexpr int64_t kMaxCandidates = 48;  // candidates of a point, before the plain kernel takes over
 
-// The words in 8 bits. Panels (n_panels, groups, 64, 4) int8: four dimensions of a word side by side, as VNNI reads
-// them.
+// The longest of the words: |c'|, |ec| and |c|; and |mean|.
+struct WordLengths {
+  double centred = 0, error = 0, whole = 0, mean = 0;
+};
+
+// How far scores may be off. Every field carries an inequality, for all words c:
+struct FilterBound {
+  FilterBound() = default;
+  FilterBound(const WordLengths& words, int64_t d);
+
+  // |float32 score of c - the exact one| <= slope |x'| + offset
+  float rounding(float length) const { return slope * length + offset; }
+  float slope = 0, offset = 0;
+
+  // I(c) < max I - margin  =>  c is not the word that the float32 kernel would choose, where
+  // margin = (|ex| per_error + |a u| per_norm + per_unit) / (a r) + per_point
+  float per_error = 0, per_norm = 0, per_unit = 0, per_point = 0;
+};
+
+// The words in 8 bits. Panels (n_panels, groups, 64, 4) int8: four dimensions of a word side by side (core/bytes.h).
 struct FilterWords {
   FilterWords() = default;
   // `mean` (d,) is that of the centroids.
   FilterWords(Matrix<const float> centroids, AlignedBuffer<float> mean);
-
-  // Bounds the error of a float32 score of a point of this length.
-  float rounding(float length) const { return rounding_slope * length + rounding_offset; }
 
   int64_t groups = 0;  // ceil(d / 4); 0 where the filter is not worth its packing
   int64_t n_panels = 0;
@@ -47,9 +62,10 @@ struct FilterWords {
   AlignedBuffer<float> start;  // -128 sum q: codes of points are stored as u + 128
   float inverse_step = 0;      // 1 / r
   float least_step = 0;        // of a point: below, |c'|^2 / (2 a r) would overflow
-  // margin = (|ex| per_error + |a u| per_norm + per_unit) units + per_point
-  float per_error = 0, per_norm = 0, per_unit = 0, per_point = 0;
-  float rounding_slope = 0, rounding_offset = 0;
+  FilterBound bound;
+
+ private:
+  WordLengths pack(Matrix<const float> centroids, double step);
 };
 
 // A word that may be the nearest, and its I.

@@ -1,5 +1,6 @@
 // The 8-bit filter with VNNI: 6 points by 64 words, 4 dimensions an instruction. See filter.h.
 #include "core/bytes.h"
+#include "kmeans/across.h"
 #include "kmeans/filter.h"
 #include "kmeans/kernels.h"
 #include "simd/x86.h"
@@ -7,8 +8,6 @@
 #if CBIR_X86
 
 CBIR_AVX512V_BEGIN
-
-#include "kmeans/across.h"
 
 namespace cbir::kmeans {
 namespace {
@@ -88,10 +87,10 @@ void take_up(const int32_t* scores, int64_t n_panels, int32_t first_word, int64_
 
 void narrow(const Tile& tile, Narrowed& points) {
   __m256i top[8];
-  for (int r = 0; r < 8; ++r) top[r] = halved(_mm512_load_si512(tile.top[r < kRows ? r : 0]), LargerInt());
+  for (int r = 0; r < 8; ++r) top[r] = halved(_mm512_load_si512(tile.top[r < kRows ? r : 0]), Larger());
   const __mmask8 rows = static_cast<__mmask8>((1u << tile.rows) - 1);
   int32_t *best = points.best.data() + tile.first_point, *margin = points.margin.data() + tile.first_point;
-  const __m256i highest = across(top, LargerInt()),
+  const __m256i highest = across(top, Larger()),
                 best_now = _mm256_max_epi32(highest, _mm256_maskz_loadu_epi32(rows, best));
   _mm256_mask_storeu_epi32(best, rows, best_now);
   const __m256i threshold = _mm256_sub_epi32(best_now, _mm256_maskz_loadu_epi32(rows, margin));
@@ -150,14 +149,14 @@ void pair_scores(Matrix<const float> x, Matrix<const float> centroids, const flo
   const int64_t d = centroids.cols;
   for (int64_t i = 0; i < n; i += 8) {
     const int64_t rows = n - i < 8 ? n - i : 8;
-    __m256i part[8];
+    __m256 part[8];
     alignas(32) float norms[8];
     for (int64_t r = 0; r < 8; ++r) {
       const Pair pair = pairs[i + (r < rows ? r : 0)];
-      part[r] = halved(_mm512_castps_si512(products(x.row(pair.point), centroids.row(pair.word), d)), Sum());
+      part[r] = halved(products(x.row(pair.point), centroids.row(pair.word), d), Sum());
       norms[r] = bias[pair.word];
     }
-    const __m256 found = _mm256_add_ps(_mm256_castsi256_ps(across(part, Sum())), _mm256_load_ps(norms));
+    const __m256 found = _mm256_add_ps(across(part, Sum()), _mm256_load_ps(norms));
     _mm256_mask_storeu_ps(scores + i, static_cast<__mmask8>((1u << rows) - 1), found);
   }
 }

@@ -1,14 +1,13 @@
 // Points to 8 bits, eight at a time. See filter.h.
 #include <algorithm>
 
+#include "kmeans/across.h"
 #include "kmeans/filter.h"
 #include "simd/x86.h"
 
 #if CBIR_X86
 
 CBIR_AVX512V_BEGIN
-
-#include "kmeans/across.h"
 
 namespace cbir::kmeans {
 namespace {
@@ -87,12 +86,12 @@ void quantise_avx512v(Matrix<const float> x, const FilterWords& words, Narrowed&
   for (int64_t i = 0; i < n; i += 8) {
     const int64_t rows = std::min<int64_t>(8, n - i);
     const __mmask8 there = static_cast<__mmask8>((1u << rows) - 1);
-    __m256i part[8], other[8];
+    __m256 part[8], other[8];
     for (int64_t r = 0; r < 8; ++r) {
       const __m512 largest = largest_coordinates(x.row(i + std::min(r, rows - 1)), mean, d);
-      part[r] = halved(_mm512_castps_si512(largest), Larger());
+      part[r] = halved(largest, Larger());
     }
-    const __m256 peak = _mm256_castsi256_ps(across(part, Larger()));
+    const __m256 peak = across(part, Larger());
     const __m256 step = _mm256_max_ps(_mm256_mul_ps(peak, _mm256_set1_ps(1 / 127.0f)), least_step);
     const __m256 inverse = _mm256_div_ps(_mm256_set1_ps(1), step);
     alignas(32) float inverses[8];
@@ -102,17 +101,17 @@ void quantise_avx512v(Matrix<const float> x, const FilterWords& words, Narrowed&
       __m512i kept;
       __m512 lost;
       round_row(x.row(row), x.stride, mean, d, width, inverses[r], points.codes.data() + row * width, kept, lost);
-      part[r] = halved(_mm512_castps_si512(_mm512_cvtepi32_ps(kept)), Sum());
-      other[r] = halved(_mm512_castps_si512(lost), Sum());
+      part[r] = halved(_mm512_cvtepi32_ps(kept), Sum());
+      other[r] = halved(lost, Sum());
     }
-    const __m256 norm = _mm256_mul_ps(_mm256_sqrt_ps(_mm256_castsi256_ps(across(part, Sum()))), step);
-    const __m256 missed = _mm256_mul_ps(_mm256_sqrt_ps(_mm256_castsi256_ps(across(other, Sum()))), step);
+    const __m256 norm = _mm256_mul_ps(_mm256_sqrt_ps(across(part, Sum())), step);
+    const __m256 missed = _mm256_mul_ps(_mm256_sqrt_ps(across(other, Sum())), step);
     // The rounding of x - mean and of its quotient is part of the error: a few units of the point's own norm.
     const __m256 error = _mm256_fmadd_ps(norm, _mm256_set1_ps(1e-6f), missed);
     const __m256 units = _mm256_mul_ps(inverse, _mm256_set1_ps(words.inverse_step));
-    __m256 margin = _mm256_fmadd_ps(norm, _mm256_set1_ps(words.per_norm), _mm256_set1_ps(words.per_unit));
-    margin = _mm256_fmadd_ps(error, _mm256_set1_ps(words.per_error), margin);
-    margin = _mm256_fmadd_ps(margin, units, _mm256_set1_ps(words.per_point));
+    __m256 margin = _mm256_fmadd_ps(norm, _mm256_set1_ps(words.bound.per_norm), _mm256_set1_ps(words.bound.per_unit));
+    margin = _mm256_fmadd_ps(error, _mm256_set1_ps(words.bound.per_error), margin);
+    margin = _mm256_fmadd_ps(margin, units, _mm256_set1_ps(words.bound.per_point));
     const __mmask8 sound = _mm256_cmp_ps_mask(margin, _mm256_set1_ps(1 << 28), _CMP_LT_OQ);
     const __m256i whole = _mm256_mask_cvttps_epi32(_mm256_set1_epi32(-1), sound, margin);
     _mm256_mask_storeu_ps(points.units.data() + i, there, units);

@@ -126,6 +126,45 @@ def test_renamed_and_returning_pictures_are_not_described_again(root, path, monk
     assert Collection.check(path).problems == []
 
 
+def test_many_renamed_pictures_hold_few_parts(root, path, monkeypatch):
+    monkeypatch.setattr(extraction, "PART_IMAGES", 2)
+    Collection.build(root, path, COLOUR)
+    calls = count_extractions(monkeypatch)
+    reads = []
+    real = extraction.FeaturePart.read.__func__
+    monkeypatch.setattr(
+        extraction.FeaturePart,
+        "read",
+        classmethod(lambda cls, p, **k: reads.append(p.name) or real(cls, p, **k)),
+    )
+    files = sorted(root.rglob("*.png"))
+    for number, file in enumerate(files):  # neighbours in the new order come from distant parts
+        file.rename(root / f"{number % 2}{number:03d}.png")
+    c = Collection.open(path)
+    before = {c.row(i).hash: c.features(i) for i in c.ids.tolist()}
+    c.update(prune=True)
+    assert (calls, c.ntotal) == ([], 10)
+    for i in c.ids.tolist():
+        np.testing.assert_array_equal(c.features(i), before[c.row(i).hash])
+    old = [name for name in reads if int(name[5:11]) <= 5]
+    assert len(old) == len(set(old)) == 5  # each part once, though not all are held
+
+
+def test_features_that_were_altered_on_disk_are_not_taken_over(root, path, monkeypatch):
+    Collection.build(root, path, COLOUR)
+    c = Collection.open(path)
+    expected = c.features(0)
+    (part,) = path.glob("features/*/part-000001.h5")
+    data = bytearray(part.read_bytes())
+    data[data.index(expected.tobytes()) + 1] ^= 1
+    part.write_bytes(data)
+    calls = count_extractions(monkeypatch)
+    (root / "a/001.png").rename(root / "zzz.png")
+    c.update(prune=True)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(c.features(10), expected)
+
+
 def test_what_a_killed_build_described_is_taken_over_wherever_it_sorts_in(root, path, monkeypatch):
     monkeypatch.setattr(extraction, "PART_IMAGES", 4)
     calls = count_extractions(monkeypatch)
@@ -210,6 +249,18 @@ def test_a_file_that_cannot_be_read_stays(root, path, monkeypatch):
         report = c.update(prune=True)
     assert report.unreachable == [("a/001.png", "cannot be read (Permission denied)")]
     assert (report.failed, c.ntotal, c.generation) == ([], 10, 1)
+
+
+def test_what_no_walk_comes_by_is_not_gone(root, path):
+    write_picture(root / ".hidden.png", 50)
+    (root / "picture").write_bytes((root / ".hidden.png").read_bytes())
+    Collection.build(root, path, COLOUR)
+    c = Collection.open(path)
+    assert c.add([root / ".hidden.png", root / "picture"]).added == 2
+    report = c.update(prune=True)
+    assert (report.gone, c.ntotal) == (0, 12)
+    (root / "picture").unlink()
+    assert c.update(prune=True).removed == 1
 
 
 def test_an_emptied_or_missing_root_prunes_nothing(root, path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir.collection import Collection, extraction, indexing
+from cbir.collection import Collection, extraction, indexing, writing
 from cbir.errors import ParameterError
 from cbir.pipeline import ArrayDatabase
 from cbir.recipe import Recipe
@@ -71,6 +71,54 @@ def test_two_channels_share_a_life(root, tmp_path, more):
         c.features(3)
     with pytest.raises(ParameterError, match="no channel 'red'"):
         c.features(3, "red")
+
+
+def test_a_later_build_may_change_how_answers_are_made(root, tmp_path):
+    path = tmp_path / "c"
+    Collection.build(root, path, TWO)
+    c = Collection.open(path)
+    before = c.search(picture(3), 5)
+    files = {p: p.stat().st_mtime_ns for p in path.rglob("*.npy")}
+    other = Recipe.load(TWO, ["fusion.weights.colour=3.0"])
+    assert Collection.build(root, path, other).added == 0
+    assert files == {p: p.stat().st_mtime_ns for p in path.rglob("*.npy")}
+    assert_same(c.search(picture(3), 5), before)
+    assert c.refresh()
+    assert c.recipe.fusion.weights["colour"] == 3.0
+    assert (c.search(picture(3), 5).D > before.D).all()
+    assert_same(Collection.open(path).search(picture(3), 5), c.search(picture(3), 5))
+    assert Collection.check(path).problems == []
+    assert c.add(root / "a/001.png").added == 0
+
+
+@pytest.mark.parametrize("killed_in", ["write", "second"])
+def test_killed_while_the_recipe_changes(killed_in, root, tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    Collection.build(root, path, TWO)
+    other = Recipe.load(TWO, ["fusion.weights.colour=3.0"])
+    real, calls = writing.Publication, []
+
+    def die(*args):
+        raise KeyboardInterrupt
+
+    def publication(file):
+        calls.append(file)
+        return real(file) if len(calls) == 1 else die()
+
+    with monkeypatch.context() as m:
+        if killed_in == "write":
+            m.setattr(writing, "atomic_write", die)
+        else:
+            m.setattr(writing, "Publication", publication)
+        with pytest.raises(KeyboardInterrupt):
+            Collection.build(root, path, other)
+    c = Collection.open(path)
+    assert c.recipe.fusion.weights["colour"] == (3.0 if killed_in == "second" else 0.25)
+    assert Collection.check(path).problems == []
+    Collection.build(root, path, other)
+    assert Collection.open(path).recipe.fusion.weights["colour"] == 3.0
+    Collection.build(root, path, TWO)
+    assert Collection.open(path).recipe == TWO
 
 
 def test_channels_of_one_feature_store_it_once(root, tmp_path):

@@ -150,6 +150,20 @@ def test_a_path_without_links_wins(tmp_path):
     assert walk(tmp_path) == ["z/1.jpg"]
 
 
+def test_a_link_to_what_holds_the_root(tmp_path):
+    make(tmp_path, "root/1.jpg", "root/a/2.jpg", "beside/3.jpg")
+    (tmp_path / "root/up").symlink_to("..", target_is_directory=True)
+    assert walk(tmp_path / "root") == ["1.jpg", "a/2.jpg", "up/beside/3.jpg"]
+
+
+def test_a_link_to_nothing_may_have_led_to_a_folder(tmp_path):
+    for name in ("album", "album.jpg"):
+        (tmp_path / name).symlink_to(tmp_path / "disk")
+    found = scan(tmp_path)
+    assert found.paths == ["album.jpg"]
+    assert [path for path, _ in found.unreachable] == ["album", "album.jpg"]
+
+
 def test_links_that_fan_out_do_not_explode(tmp_path):
     for level in range(12):
         folder = tmp_path / f"{level:02d}"

@@ -374,3 +374,20 @@ def test_the_factory_knows_flat(name, metric):
     assert type(index) is INDEXES["flat"] and index.metric == metric
     with pytest.raises(ParameterError, match="'IVF7,Flat' is not known"):
         index_factory(D, "IVF7,Flat")
+
+
+def test_a_view_without_some_rows_and_its_index_grow_apart(name, metric):
+    rows = random_rows(name, 44)
+    index = make(name, metric, 40)  # its own rows 0 to 39
+    index.add(pick(rows, [40]))  # now there is room behind the rows
+    view = index.without([0])
+    index.add(pick(rows, [41]))
+    view.add(pick(rows, [42]))
+    index.add(pick(rows, [43]))
+    for held, expected in ((index, [41, 43]), (view, [42])):
+        ids = np.arange(41, 41 + len(expected))
+        np.testing.assert_array_equal(dense(held.reconstruct(ids)), dense(pick(rows, expected)))
+        alone = make(name, metric, 40)
+        alone.add(pick(rows, [40, *expected]))
+        found = alone.search(rows, 9) if held is index else alone.without([0]).search(rows, 9)
+        np.testing.assert_array_equal(held.search(rows, 9).I, found.I)

@@ -86,6 +86,9 @@ def hard_rows(kind, n, d):
         return x[rng.integers(0, 7, n)]
     if kind == "tiny":
         return x * np.float32(1e-18)
+    if kind == "tiny beside ordinary":  # squares of the tiny ones are 0 in float32
+        x[::3] *= np.float32(1e-24)
+        return x
     if kind == "large":
         return x * np.float32(1e15)
     x[rng.random((n, d)) < 0.95] = 0
@@ -93,7 +96,7 @@ def hard_rows(kind, n, d):
 
 
 KINDS = ["far from 0", "mixed lengths", "one large value", "constant rows", "clusters",
-         "equal rows", "tiny", "large", "mostly 0"]  # fmt: skip
+         "equal rows", "tiny", "tiny beside ordinary", "large", "mostly 0"]  # fmt: skip
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -114,6 +117,59 @@ def test_a_row_is_at_distance_zero_from_itself(simd_level):
     found = index_of(x, "l2").search(x, 1)
     np.testing.assert_array_equal(found.D, 0)
     np.testing.assert_array_equal(found.I[:, 0], np.arange(300))
+
+
+@pytest.mark.parametrize("nq", [1, 8, 120])
+@pytest.mark.parametrize("scale", [1e-25, 1e-38, 1e-15])
+def test_cosine_knows_no_lengths(simd_level, nq, scale):
+    """Squares of 1e-25 are 0 in float32, and nearly so long before; the angle is still there."""
+    x, q = rows(200, 24), rows(nq, 24, 1)
+    small = np.where(np.arange(200)[:, None] % 2, x, x * np.float32(scale))
+    ids, kept = np.arange(200), small.astype(np.float64)
+    for queries in (q, q * np.float32(scale)):
+        found = index_of(small, "cosine").search(queries, 200)
+        D, I = twin.search(kept, ids, queries.astype(np.float64), 200, "cosine")
+        np.testing.assert_allclose(found.D, D, atol=2e-6 if scale > 1e-38 else 0.2)
+        if scale > 1e-38:
+            assert (found.I == I).mean() > 0.99
+
+
+def test_more_rows_and_queries_than_one_piece_of_work(simd_level):
+    """Two groups of queries, two chunks of rows, two copies of listed rows."""
+    x, q = rows(2600, 8192), rows(40, 8192, 1)
+    index, listed = index_of(x, "l2"), np.sort(np.random.default_rng(2).choice(2600, 640, False))
+    whole = index.search(q, 3)
+    few = index.search(q, 3, allowed=listed)
+    alone = index_of(x[listed], "l2", listed).search(q, 3)
+    np.testing.assert_array_equal(few.I, alone.I)
+    np.testing.assert_array_equal(few.D, alone.D)
+    for i in (0, 31, 32, 39):
+        one = index.search(q[i : i + 1], 3)
+        np.testing.assert_array_equal(one.I[0], whole.I[i])
+        one = index.search(q[i : i + 1], 3, allowed=listed)
+        np.testing.assert_array_equal(one.I[0], few.I[i])
+    x, q = rows(9000, 16), rows(1100, 16, 1)
+    index = index_of(x, "ip")
+    whole = index.search(q, 3)
+    for i in (0, 1023, 1024, 1099):
+        one = index.search(q[i : i + 1], 3, n_threads=3)
+        np.testing.assert_array_equal(one.I[0], whole.I[i])
+        np.testing.assert_array_equal(one.D[0], whole.D[i])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_twin_knows_filters_and_radius(metric):
+    x, q, ids = rows(60, 8), rows(9, 8, 1), np.random.default_rng(3).permutation(200)[:60]
+    index, allowed = index_of(x, metric, ids), ids[::3]
+    D, I = twin.search(x, ids, q, 7, metric, allowed)
+    found = index.search(q, 7, allowed=allowed)
+    np.testing.assert_array_equal(found.I, I)
+    np.testing.assert_allclose(found.D, D, atol=1e-5)
+    radius = float(D[0, 4]) + (1e-4 if metric == "l2" else -1e-4)
+    near = index.range_search(q, radius, allowed=allowed)
+    expected = twin.range_search(x, ids, q, radius, metric, allowed)
+    np.testing.assert_array_equal(np.diff(near.lims), [len(D) for D, _ in expected])
+    np.testing.assert_array_equal(near.I, np.concatenate([I for _, I in expected]))
 
 
 def test_hand_values():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbir.errors import FormatError, ParameterError
-from cbir.indexes import InvertedFile, load
+from cbir.indexes import InvertedFile, Segments, load
 from cbir.reference import inverted_file as twin
 from cbir.types import SparseVectors
 from tests.indexes.cases import lie
@@ -213,6 +213,130 @@ def test_images_of_the_first_blocks_keep_their_postings():
     a, b = index.search(q, 40), fresh.search(q, 40)
     np.testing.assert_array_equal(a.I, b.I)
     np.testing.assert_array_equal(a.D, b.D)
+
+
+def brute(index, q, k):
+    """The k best by exact score and id, from the score of every row."""
+    ids = np.sort(index.ids)
+    D = index.score(q, ids)
+    key = D if index.metric == "l1" else -D
+    best = np.lexsort((np.broadcast_to(ids, D.shape), key), axis=1)[:, :k]
+    return np.take_along_axis(D, best, 1), ids[best]
+
+
+def same(found, expected):
+    np.testing.assert_array_equal(found.I, expected[1])
+    np.testing.assert_array_equal(found.D, expected[0])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("seed", range(4))
+def test_equal_rows_in_different_blocks(simd_level, metric, seed):
+    """Words are dense in one block and not in the other, so running sums round differently."""
+    x = bags(8192 + 150, 60, 0.12, seed).to_dense()
+    twins = np.random.default_rng(seed).choice(8192, 150, replace=False)
+    x[8192:] = x[twins]
+    q = SparseVectors.from_dense(x[twins[:40]])
+    index = index_of(SparseVectors.from_dense(x), metric)
+    whole = index.search(q, 300, n_threads=2)
+    same(whole, brute(index, q, 300))
+    for k in (1, 2, 3, 10):
+        few = index.search(q, k)
+        np.testing.assert_array_equal(few.I, whole.I[:, :k])
+        np.testing.assert_array_equal(few.D, whole.D[:, :k])
+    near = index.range_search(bags_of(q, 0), float(whole.D[0, 250]))
+    assert len(near.I) >= 251
+    D, I = brute(index, bags_of(q, 0), len(near.I))
+    np.testing.assert_array_equal(near.I, I[0])
+    np.testing.assert_array_equal(near.D, D[0])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 8191, 8192, 8193, 8192 + 31, 8192 + 32])
+def test_rows_with_and_without_a_block(metric, n):
+    rows, q = bags(n, 30), bags(5, 30, seed=1)
+    index = index_of(rows, metric, np.random.default_rng(2).permutation(n))
+    same(index.search(q, min(n, 50)), brute(index, q, min(n, 50)))
+    few = np.arange(0, n, 300)
+    expected = brute(index.without(np.setdiff1d(np.arange(n), few)), q, len(few))
+    same(index.search(q, len(few), allowed=few), expected)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_allowed_rows_of_many_blocks(simd_level, metric):
+    rows, q = bags(20_000, 40, 0.1), bags(33, 40, 0.3, seed=1)
+    index = index_of(rows, metric)
+    for allowed in (
+        np.arange(0, 20_000, 7),  # by a mask
+        np.arange(8192),  # two blocks without any
+        np.random.default_rng(0).choice(20_000, 90, replace=False),  # one by one
+    ):
+        rest = np.setdiff1d(np.arange(20_000), allowed)
+        same(index.search(q, 12, allowed=allowed), brute(index.without(rest), q, 12))
+
+
+@pytest.mark.parametrize("metric", ["ip", "l1"])
+def test_one_very_long_row_spoils_nothing(metric):
+    """The error bound of its block is huge: all rows of the block are scored exactly."""
+    x = bags(9000, 30).to_dense()
+    x[17] *= np.float32(1e12)
+    index = index_of(SparseVectors.from_dense(x), metric)
+    q = bags(4, 30, seed=1)
+    same(index.search(q, 10), brute(index, q, 10))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_tiny_weights(simd_level, metric):
+    """Products of 1e-25 underflow in float32; scores are made in float64."""
+    x = bags(500, 20).to_dense() * np.float32(1e-25)
+    q = bags(3, 20, seed=1)
+    index = index_of(SparseVectors.from_dense(x), metric)
+    same(index.search(q, 10), brute(index, q, 10))
+    small = SparseVectors.from_dense(q.to_dense() * np.float32(1e-25))
+    same(index.search(small, 10), brute(index, small, 10))
+
+
+def test_adding_shares_the_blocks_that_are_complete():
+    """Work is done for new rows only: the postings of full blocks are the same memory."""
+    index = index_of(bags(2 * 8192 + 40, 6), "cosine")
+    before = index._data.native.arrays()["list_offsets"]
+    index.add(bags(10, 6, seed=1))
+    after = index._data.native.arrays()["list_offsets"]
+    assert [np.shares_memory(a, b) for a, b in zip(before, after, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_segments_of_many_blocks_answer_as_one(metric):
+    x = bags(9000, 40, 0.1).to_dense()
+    x[8500:] = x[:500]
+    rows, q = SparseVectors.from_dense(x), SparseVectors.from_dense(x[:20])
+    one = index_of(rows, metric)
+    parts = []
+    for begin, end in ((0, 8300), (8300, 8301), (8301, 9000)):
+        parts.append(one.empty())
+        parts[-1].absorb(one, np.arange(begin, end))
+    both = Segments(parts, removed=[3, 8600])
+    one.remove([3, 8600])
+    same(both.search(q, 30), one.search(q, 30))
+
+
+def test_the_twin_knows_filters_and_radius():
+    rows, q, ids = bags(60, 20), bags(5, 20, seed=1), np.random.default_rng(3).permutation(99)[:60]
+    for metric in METRICS:
+        index, allowed = index_of(rows, metric, ids), ids[::3]
+        D, I = twin.search(rows, ids, q, 7, metric, allowed)
+        found = index.search(q, 7, allowed=allowed)
+        np.testing.assert_array_equal(found.I, I)
+        np.testing.assert_allclose(found.D, D, atol=1e-5)
+        radius = float(D[0, 4]) + (1e-4 if metric == "l1" else -1e-4)
+        near = index.range_search(q, radius, allowed=allowed)
+        expected = twin.range_search(rows, ids, q, radius, metric, allowed)
+        np.testing.assert_array_equal(np.diff(near.lims), [len(D) for D, _ in expected])
+        np.testing.assert_array_equal(near.I, np.concatenate([I for _, I in expected]))
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,13 +1,15 @@
 """Arrays with a manifest: round trip, same bytes, and every way a file can be wrong."""
 
 import errno
+import io
 import json
 
 import numpy as np
 import pytest
 
 from cbir.errors import DTypeError, FormatError, ParameterError, StorageError
-from cbir.store import atomic, load_arrays, read_manifest, save_arrays
+from cbir.store import atomic, check_arrays, load_arrays, read_manifest, save_arrays
+from cbir.store.arrays import _header
 
 ARRAYS = {
     "x": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -148,3 +150,116 @@ def test_full_disk_keeps_the_old(folder, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert load_arrays(folder)[0]["n"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (7,), (10**9, 3), (1, 2, 3, 4, 5, 6, 7, 8), (0, 3)])
+@pytest.mark.parametrize("dtype", ["<f4", "|b1", "|u1", "<i8", "<f8", "<u2"])
+def test_headers_are_those_of_numpy(dtype, shape):
+    """And so other programs read the files; but they don't change when NumPy's padding does."""
+    theirs = io.BytesIO()
+    described = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(theirs, described)
+    assert _header(np.dtype(dtype), shape) == theirs.getvalue()
+
+
+# ---- mapped without being read ----
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A folder with one array above the size from which arrays are mapped, and a small one."""
+    arrays = {"x": np.arange(300_000, dtype=np.float32).reshape(-1, 3), "ids": np.arange(9)}
+    save_arrays(tmp_path / "large", kind="demo", params={}, arrays=arrays)
+    return tmp_path / "large"
+
+
+def alter(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_large_arrays_are_mapped_and_small_ones_read(large):
+    arrays = load_arrays(large, mmap=True)[1]
+    assert not arrays["x"].flags.writeable and arrays["ids"].flags.writeable
+    assert type(arrays["x"]) is np.ndarray
+    np.testing.assert_array_equal(arrays["x"].ravel(), np.arange(300_000))
+    assert load_arrays(large)[1]["x"].flags.writeable
+
+
+def test_values_of_mapped_arrays_are_the_business_of_check_arrays(large):
+    check_arrays(large)
+    alter(large / "x.npy", -5)
+    load_arrays(large, mmap=True)
+    for call in (check_arrays, load_arrays):
+        with pytest.raises(FormatError, match=r"x\.npy: checksum differs"):
+            call(large)
+    alter(large / "x.npy", -5)
+    alter(large / "ids.npy", -5)
+    for call in (check_arrays, load_arrays, lambda folder: load_arrays(folder, mmap=True)):
+        with pytest.raises(FormatError, match=r"ids\.npy: checksum differs"):
+            call(large)
+
+
+def test_the_header_of_a_mapped_array_is_checked(large):
+    path = large / "x.npy"
+    whole = path.read_bytes()
+    for at in range(128):
+        alter(path, at)
+        with pytest.raises(FormatError, match=r"x\.npy"):
+            load_arrays(large, mmap=True)
+        path.write_bytes(whole)
+    for other in (whole[:-1], whole + b"\0", whole[: len(whole) // 2], whole[:100], b""):
+        path.write_bytes(other)
+        with pytest.raises(FormatError, match=r"x\.npy"):
+            load_arrays(large, mmap=True)
+    path.unlink()
+    with pytest.raises(FormatError, match=r"x\.npy: cannot be read"):
+        load_arrays(large, mmap=True)
+
+
+def test_an_array_that_cbir_would_not_write_is_refused(large):
+    np.save(large / "x.npy", np.asfortranarray(np.zeros((100_000, 3), np.float32)))
+    with pytest.raises(FormatError, match=r"x\.npy"):
+        load_arrays(large, mmap=True)
+    with (large / "x.npy").open("wb") as file:
+        np.lib.format.write_array(file, np.zeros((100_000, 3), np.float32), version=(2, 0))
+    with pytest.raises(FormatError, match=r"x\.npy"):
+        load_arrays(large, mmap=True)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "manifest.json"])
+def test_check_arrays_finds_a_file_cut_anywhere(folder, name):
+    whole = (folder / name).read_bytes()
+    check_arrays(folder)
+    for n in range(len(whole) - (name == "manifest.json")):
+        (folder / name).write_bytes(whole[:n])
+        with pytest.raises(FormatError, match=name):
+            check_arrays(folder)
+
+
+# ---- arrays in pieces ----
+
+
+def test_pieces_are_stored_end_to_end(tmp_path):
+    x = np.arange(24, dtype=np.float64).reshape(8, 3)
+    save_arrays(tmp_path / "a", kind="demo", params={}, arrays={"x": x})
+    pieces = [x[:2], x[2:2], np.asfortranarray(x[2:7]), x[7:]]
+    save_arrays(tmp_path / "b", kind="demo", params={}, arrays={"x": pieces})
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+    check_arrays(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "message"),
+    [
+        ([], "empty list"),
+        ([np.zeros(2), np.zeros(2, np.float32)], "don't belong end to end"),
+        ([np.zeros((2, 3)), np.zeros((2, 4))], "don't belong end to end"),
+    ],
+)
+def test_pieces_that_do_not_fit_are_refused(tmp_path, pieces, message):
+    with pytest.raises(ParameterError, match=message):
+        save_arrays(tmp_path / "f", kind="demo", params={}, arrays={"x": pieces})
+    assert list(tmp_path.iterdir()) == []
