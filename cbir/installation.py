@@ -7,7 +7,7 @@ import importlib.util
 import platform
 from typing import Any
 
-from cbir import _core
+from cbir import __version__, _core
 from cbir.errors import ParameterError
 
 OPTIONAL_PARTS = {
@@ -34,7 +34,7 @@ def set_simd_level(level: str) -> None:
 def config() -> dict[str, Any]:
     """Facts about this installation, as plain values ready for JSON."""
     return {
-        "cbir": importlib.metadata.version("cbir") if _is_installed() else "not installed",
+        "cbir": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cpu": _cpu_name(),
@@ -62,14 +62,6 @@ def show_config() -> None:
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")
-
-
-def _is_installed() -> bool:
-    try:
-        importlib.metadata.version("cbir")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _cpu_name() -> str:

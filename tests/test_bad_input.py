@@ -220,7 +220,7 @@ def test_region_outside_the_query(command, built, pictures):
 def test_montage_of_an_unknown_kind(command, built, pictures, tmp_path):
     query = pictures / "ukbench00000.jpg"
     done = command("search", built, query, "--montage", tmp_path / "out.doc")
-    assert done.code == 1
+    assert done.code == 2
     assert "out.doc" in done.error
 
 

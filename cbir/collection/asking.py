@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.datasets import Dataset, card, cards, load, ukbench_labels
-from cbir.errors import CbirError, ParameterError
+from cbir.datasets import Dataset, Query, card, cards, load, ukbench_labels
+from cbir.errors import CbirError, FormatError, ParameterError
 from cbir.evaluation import (
     Protocol,
     QueryEntry,
@@ -143,11 +143,13 @@ def _of_data_set(
     database = None if data.database is None else [shown(path) for path in data.database]
     # Pictures that only ask must not answer; where they aren't indexed, nothing needs saying.
     everything = database is None or names.keys() <= set(database)
+    # Oxford and Paris list the query among its right answers: it stays, and counts. Else it leaves.
+    stays = any(one.path in one.relevant for one in data.queries)
     queries = [
         QueryEntry(
             query=shown(one.path),
             relevant=[shown(path) for path in one.relevant],
-            junk=[path for path in map(shown, one.junk) if path in names],
+            junk=[path for path in map(shown, _junk(one, stays=stays)) if path in names],
             candidates=None if everything else [p for p in database or () if p in names],
             region=one.region,
         )
@@ -158,9 +160,16 @@ def _of_data_set(
         names,
         name=name,
         folder=collection.image_root,
+        self_included=stays,
         failed=_failed(collection),
         missing=missing,
     )
+
+
+def _junk(query: Query, *, stays: bool) -> list[str]:
+    """What leaves a query's ranking: where queries stay in theirs, one that isn't right as well."""
+    alone = stays and query.path not in (*query.relevant, *query.junk)
+    return [*query.junk, query.path] if alone else query.junk
 
 
 class _Names:
@@ -185,15 +194,18 @@ def _find_data_set(collection: Collection, name: str, root: str | Path | None) -
     truth = card(name).truth
     marks = [mark for mark in (truth.folder, truth.queries, *truth.per_class) if mark]
     image_root = Path(collection.image_root)
+    why = ""
     for folder in (image_root, image_root.parent):
         if not marks or any((folder / mark).is_dir() for mark in marks):
             try:
                 data = load(name, folder)
-            except CbirError:
+            except CbirError as error:
+                if isinstance(error, FormatError) and not why:  # there, but not as it should be
+                    why = f" ({error})"
                 continue
             if data.queries:
                 return data
     raise ParameterError(
         f"evaluate: protocol {name}: neither {image_root} nor its parent holds that data set with "
-        "its queries; name its folder with --root"
+        f"its queries{why}; name its folder with --root"
     )

@@ -16,8 +16,9 @@ class BuildReport:
     seen, indexed : pictures found, and pictures in the index afterwards.
     failed : (path, reason) of the pictures found that could not be indexed.
     added, removed : images this run put into the index and took out of it.
-    gone : images whose file is no longer there; they stay in the index unless `prune` takes them
-        out.
+    relabelled : images that have another label than before.
+    gone : images whose file is no longer there and that are still in the index; `prune` takes
+        them out.
     unreachable : (path, reason) of folders and files that can't be read now; what is known of them
         stays as it is.
     retried : pictures whose failure could have passed and that were tried again.
@@ -34,6 +35,7 @@ class BuildReport:
     failed: list[tuple[str, str]] = field(default_factory=list)
     added: int = 0
     removed: int = 0
+    relabelled: int = 0
     gone: int = 0
     unreachable: list[tuple[str, str]] = field(default_factory=list)
     retried: int = 0

@@ -123,6 +123,8 @@ class Writer:
         if changes.times:
             note_times(self.layout.catalogue, changes.times)
         self.sweep()
+        self.report.relabelled = len(relabelled)
+        self.report.gone = len(set(changes.gone) - leaving)
         return self._report(changes, rows)
 
     def change_recipe(self) -> None:
@@ -316,7 +318,6 @@ class Writer:
         report.failed = sorted(
             [*changes.failed, *((row.path, str(row.error)) for row in rows if row.error)]
         )
-        report.gone = len(changes.gone)
         report.unreachable = sorted(changes.unreachable)
         report.retried = changes.retried
         return self.tell()

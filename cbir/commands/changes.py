@@ -40,6 +40,7 @@ def as_dict(report: BuildReport) -> dict[str, Any]:
         "images": {"seen": report.seen, "indexed": report.indexed, "failed": len(report.failed)},
         "added": report.added,
         "removed": report.removed,
+        "relabelled": report.relabelled,
         "gone": report.gone,
         "retried": report.retried,
         "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
@@ -60,13 +61,14 @@ def print_report(report: BuildReport, collection: Path) -> None:
         for n, what in (
             (report.added, "added"),
             (report.removed, "removed"),
+            (report.relabelled, "with another label"),
             (len(report.failed), "skipped"),
             (len(report.unreachable), "out of reach"),
             (report.gone, "gone but kept ('cbir update --prune' takes them out)"),
         )
         if n
     ]
-    if not (report.added or report.removed):
+    if not (report.added or report.removed or report.relabelled):
         parts.append("nothing changed")
     print(f"{one_line(str(collection))}: {', '.join(parts)}")
     rows = [(f"{stage} time", f"{seconds:.1f} s") for stage, seconds in report.seconds.items()]

@@ -45,7 +45,7 @@ def write_html(
         shown["note"] = "; ".join(facts["notes"])
     if facts["lower_bounds"]:
         shown["lower bounds"] = (
-            f"{', '.join(facts['lower_bounds'])}: only {facts['depth']:,} results were ranked"
+            f"numbers with ≥: only {facts['depth']:,} results a query were ranked"
         )
     tile = lru_cache(maxsize=256)(lambda image_id: load_tile(collection, image_id, 2 * TILE))
     page = Report(
@@ -53,6 +53,7 @@ def write_html(
         protocol=result.protocol.description or result.protocol.name,
         metrics=result.metrics
         | {"n_queries": result.n_queries, "n_queries_skipped": result.n_queries_skipped},
+        lower_bounds=facts["lower_bounds"],
         recipe_toml=collection.recipe.to_toml(),
         timings=result.seconds,
         facts=shown,

@@ -67,7 +67,8 @@ def listed_pictures(arguments: Sequence[Path], files_from: Path | None) -> Path 
 
     Raises
     ------
-    UsageError where nothing, or both, were given; ParameterError for an empty list.
+    UsageError where nothing, or both, were given; ParameterError for an empty list, or where a file
+    that was named isn't there. A list may name files that have gone since it was made.
     """
     given = list(arguments)
     if given == [STDIN] and files_from is None:
@@ -80,6 +81,8 @@ def listed_pictures(arguments: Sequence[Path], files_from: Path | None) -> Path 
         return given[0]
     if folder := next((path for path in given if path.is_dir()), None):
         raise UsageError(f"{folder} is a folder: give one folder, or files, not both.")
+    if lost := next((path for path in given if not os.path.lexists(path)), None):
+        raise ParameterError(f"{lost}: there is no such file; nothing was done")
     return given
 
 

@@ -165,6 +165,10 @@ def fail(message: str, code: int = EXIT_ERROR) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``cbir COMMAND``, the console script."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _dispatch(arguments), "cbir")
+
+
+def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("Usage: cbir COMMAND [OPTIONS]\n\nContent-based image retrieval.\n\nCommands:")
         for name in COMMANDS:

@@ -21,12 +21,13 @@ from cbir.commands.output import one_line, print_json, print_table
 from cbir.commands.pictures import id_of_file, open_collection
 from cbir.commands.progress import log, set_up_logging
 from cbir.commands.running import EXIT_ERROR, EXIT_OK, Json, Quiet, Threads, UsageError, run
-from cbir.errors import ImageError
+from cbir.errors import ImageError, ParameterError
 
 if TYPE_CHECKING:
     from cbir.collection import Collection
     from cbir.types import Region
 
+DRAWN = (".png", ".jpg", ".jpeg", ".webp")
 HEADS = {"l2": "distance²", "l1": "distance"}
 
 
@@ -89,6 +90,8 @@ def search(
         raise UsageError("name a query image.")
     if threshold is not None and math.isnan(threshold):
         raise UsageError("--threshold is nan: expected a number.")
+    if montage is not None and montage.suffix.lower() not in DRAWN:
+        raise UsageError(f"--montage {montage}: expected a name that ends in {', '.join(DRAWN)}.")
     box = parse_region(region)
     set_up_logging(quiet=quiet)
     opened = open_collection(features, queries)
@@ -151,7 +154,10 @@ def ask(
 
     ``keypoints`` is how many were found; None where no channel of the recipe looks for any.
     """
-    described = collection.describe(query, region)
+    try:
+        described = collection.describe(query, region)
+    except ParameterError as error:  # the region lies outside this picture
+        raise ImageError(f"{query}: {error}") from None
     own = id_of_file(collection, query)
     hits: list[tuple[int, float]] = []
     if described.n_keypoints != 0 or looks_at_more_than_keypoints(collection):
@@ -241,10 +247,7 @@ def draw(collection: Collection, answer: dict[str, Any], out: Path) -> None:
         tile=TILE,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        picture.save(out)
-    except ValueError as error:  # Pillow does not know the suffix
-        raise ImageError(f"search: --montage {out}: {error}; use .png or .jpg") from None
+    picture.save(out)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

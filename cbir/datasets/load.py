@@ -85,6 +85,8 @@ def _folders(this: Card, root: Path, paths: list[str]) -> _Truth:
 def _holidays(this: Card, root: Path, paths: list[str]) -> _Truth:
     groups: dict[int, list[str]] = {}
     for path in paths:
+        if not re.fullmatch(r"[0-9]{6}", PurePosixPath(path).stem):
+            raise FormatError(f"{this.name}: {path!r} has no name of six digits (100000.jpg)")
         groups.setdefault(_number(path) // 100, []).append(path)
     queries = [
         Query(path, relevant=[p for p in groups[_number(path) // 100] if p != path], junk=[path])
@@ -133,7 +135,8 @@ def _oxford(this: Card, root: Path, paths: list[str]) -> _Truth:
 
     def listed(stem: str, kind: str) -> list[str]:
         names = (truth / f"{stem}_{kind}.txt").read_text(encoding="ascii").split()
-        return [by_stem[n] for n in names if n in by_stem]
+        # One that isn't there is named all the same: left out, it would cost no recall.
+        return [by_stem.get(n, f"{n}.jpg") for n in names]
 
     for file in sorted(truth.glob("*_query.txt")):
         stem = file.name.removesuffix("_query.txt")

@@ -162,8 +162,10 @@ class Protocol:
         def pick(lists: list[Any] | None) -> list[Any] | None:
             return None if lists is None else [lists[i] for i in at]
 
+        some = f" Only {len(at):,} of the {len(self):,} queries are asked."
         return replace(
             self,
+            description=self.description + (some if len(at) < len(self) else ""),
             query_ids=self.query_ids[at],
             relevant=[self.relevant[i] for i in at],
             junk=[self.junk[i] for i in at],
@@ -201,7 +203,10 @@ def ukbench(
         )
     unlabelled = sum(label is None for label in labels)
     if unlabelled:
-        raise ParameterError(f"ukbench: {unlabelled} of {len(i)} images have no label")
+        raise ParameterError(
+            f"ukbench: {unlabelled} of {len(i)} images have no label, so they are in no group "
+            "of 4; take them out of the collection, or measure it by leave-one-out"
+        )
     absent = 0
     for label, members in groups.items():
         gap = 4 - len(members)

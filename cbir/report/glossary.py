@@ -14,6 +14,7 @@ class Entry:
     ----------
     key, label, meaning : machine name, name for people, explanation.
     value, best : the number and the highest it can be.
+    lower_bound : whether the number may in truth be higher.
     """
 
     key: str
@@ -21,11 +22,13 @@ class Entry:
     meaning: str
     value: float
     best: float
+    lower_bound: bool = False
 
     @property
     def text(self) -> str:
         """The number as shown."""
-        return f"{self.value:.2f}" if self.best > 1 else f"{self.value:.3f}"
+        number = f"{self.value:.2f}" if self.best > 1 else f"{self.value:.3f}"
+        return f"≥ {number}" if self.lower_bound else number
 
     @property
     def share(self) -> float:

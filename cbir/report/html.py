@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from cbir.errors import DimensionError, StorageError
-from cbir.report.glossary import entry, headlines
+from cbir.report.glossary import Entry, entry, headlines
 from cbir.report.plots import histogram_svg, precision_recall_svg
 from cbir.report.thumbnails import Picture, data_uri, printable
 
@@ -60,6 +60,7 @@ class Report:
     protocol : who asked and what counts as right, in a sentence (`Protocol.description`).
     metrics : as `cbir.evaluation.evaluate` gives them; ``n_queries`` and ``n_queries_skipped`` are
         shown apart.
+    lower_bounds : names of those of them that may in truth be higher.
     recipe_toml : the resolved recipe.
     timings : stage -> seconds.
     facts : label -> text: number of images, query time, bytes per image, machine, version.
@@ -71,6 +72,7 @@ class Report:
     title: str
     protocol: str
     metrics: Mapping[str, float]
+    lower_bounds: Collection[str] = ()
     recipe_toml: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -126,8 +128,8 @@ def render(report: Report) -> str:
         protocol=printable(report.protocol),
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
         counts=counts,
-        cards=headlines(metrics),
-        metrics=[entry(key, value) for key, value in metrics.items()],
+        cards=[_bounded(one, report) for one in headlines(metrics)],
+        metrics=[_bounded(entry(key, value), report) for key, value in metrics.items()],
         facts={printable(str(k)): printable(str(v)) for k, v in report.facts.items()},
         recipe=report.recipe_toml.strip(),
         stages=_stages(report.timings),
@@ -139,6 +141,10 @@ def render(report: Report) -> str:
             ("best", "Best queries", [_shown_row(row) for row in report.best]),
         ],
     )
+
+
+def _bounded(shown: Entry, report: Report) -> Entry:
+    return replace(shown, lower_bound=shown.key in report.lower_bounds)
 
 
 def _shown_row(row: ReportRow) -> dict[str, Any]:

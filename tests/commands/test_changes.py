@@ -215,3 +215,25 @@ def test_a_moved_collection_still_knows_its_folder(collection, folder, tmp_path)
     shutil.move(folder, moved / "set")
     done = run("search", moved / "a.cbir", moved / "set" / "ukbench00000.jpg", "--json")
     assert done.json["queries"][0]["label"] == "0"
+
+
+@pytest.mark.parametrize("name", ["add", "build"])
+def test_a_named_file_that_is_not_there_is_an_error(collection, folder, tmp_path, name):
+    files = [folder / "ukbench00000.jpg", tmp_path / "typo.jpg"]
+    target = ["-o", tmp_path / "new.cbir"] if name == "build" else [collection]
+    done = run(name, *target, *files)
+    assert done.code == 1 and "typo.jpg: there is no such file" in done.error
+    assert run("remove", collection, tmp_path / "typo.jpg").code == 1  # nor is it remembered
+
+
+def test_what_was_pruned_is_not_counted_as_kept(collection, folder):
+    (folder / "ukbench00003.jpg").unlink()
+    assert run("update", collection, "--json").json["gone"] == 1
+    done = run("update", collection, "--prune", "--json")
+    assert done.json["removed"] == 1 and done.json["gone"] == 0
+
+
+def test_other_labels_are_a_change_that_is_told(collection, folder):
+    done = run("build", folder, "-o", collection, *TINY)
+    assert "nothing changed" not in done.out and "12 with another label" in done.out
+    assert "nothing changed" in run("build", folder, "-o", collection, *TINY).out

@@ -193,6 +193,47 @@ def test_regions_of_a_data_set_and_pictures_that_could_not_be_read(tmp_path):
     assert done.json["metrics"]["map"] == pytest.approx(2 / 3)
 
 
+def test_a_query_that_its_data_set_lists_as_right_counts_and_a_missing_one_is_told(tmp_path):
+    root = tmp_path / "oxford"
+    (root / "jpg").mkdir(parents=True)
+    (root / "gt").mkdir()
+    for i in range(2):
+        view(1, i).save(root / "jpg" / f"hall_{i}.jpg", quality=95)
+        view(2, i).save(root / "jpg" / f"other_{i}.jpg", quality=95)
+    lists = {
+        "hall_1_query": "oxc1_hall_0 0 0 200 150",
+        "hall_1_good": "hall_0",
+        "hall_1_ok": "hall_1",
+        "hall_1_junk": "",
+        "other_1_query": "oxc1_other_0 0 0 200 150",
+        "other_1_good": "other_1",
+        "other_1_ok": "",
+        "other_1_junk": "",
+    }
+    for name, text in lists.items():
+        (root / "gt" / f"{name}.txt").write_text(text)
+    out = tmp_path / "a.cbir"
+    assert run("build", root / "jpg", "-o", out, *TINY).code == 0
+    done = run("evaluate", out, "--protocol", "oxford5k", "--json")
+    assert done.code == 0, done.err
+    # hall_0 finds itself and hall_1; other_0 isn't right itself, leaves, and other_1 moves up.
+    assert done.json["metrics"]["map"] == pytest.approx(1.0)
+    assert done.json["metrics"]["recall@1"] == pytest.approx((0.5 + 1) / 2)
+    (root / "gt" / "hall_1_ok.txt").write_text("hall_1 hall_7")
+    done = run("evaluate", out, "--protocol", "oxford5k")
+    assert done.code == 1 and "hall_7" in done.error
+    done = run("evaluate", out, "--protocol", "oxford5k", "--missing", "count", "--json")
+    assert done.code == 0 and done.json["metrics"]["map"] < 0.9
+    (root / "gt" / "hall_1_query.txt").write_text("nothing")
+    done = run("evaluate", out, "--protocol", "oxford5k")
+    assert done.code == 1 and "hall_1_query" in done.error
+
+
+def test_holidays_on_other_pictures_is_refused(unlabelled):
+    done = run("evaluate", unlabelled, "--protocol", "holidays")
+    assert done.code == 1 and "six digits" in done.error
+
+
 def test_a_data_set_that_is_not_there(unlabelled, tmp_path):
     done = run("evaluate", unlabelled, "--protocol", "oxford5k")
     assert done.code == 1 and "--root" in done.error

@@ -1,3 +1,4 @@
+import cbir
 from tests.command_line import TINY, run, save_views
 
 
@@ -7,6 +8,10 @@ def test_info_of_the_installation():
     assert done.json["simd_level"] in done.json["simd_levels"]
     plain = run("info")
     assert plain.code == 0 and "simd_level" in plain.out and "compiler" in plain.out
+
+
+def test_the_version_is_that_of_the_code_that_runs():
+    assert run("info", "--json").json["cbir"] == cbir.__version__
 
 
 def test_info_of_a_collection(built):

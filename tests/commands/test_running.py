@@ -101,6 +101,15 @@ def test_a_reader_that_leaves_is_no_traceback(built):
     assert done.returncode == 1 and done.stderr == ""
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes are POSIX's here")
+def test_a_reader_of_the_list_of_commands_that_leaves_is_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*MODULE, "--help"], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert done.returncode == 1 and done.stderr == ""
+
+
 def test_expected_errors_are_one_line(capsys):
     def fail(error):
         def call():

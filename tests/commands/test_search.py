@@ -177,3 +177,20 @@ def test_help():
     assert done.code == 0
     for text in ("--montage", "--region", "-k", "Exit codes"):
         assert text in done.out
+
+
+def test_a_region_outside_one_picture_does_not_cost_the_others(built, pictures, tmp_path):
+    view(1, 0, (400, 300)).save(tmp_path / "wide.png")
+    queries = [pictures / "ukbench00000.jpg", tmp_path / "wide.png"]
+    done = run("search", built, *queries, "--region", "220,10,150,250", "-k", 2, "--json")
+    assert done.code == 1
+    first, second = done.json["queries"]
+    assert str(queries[0]) in first["error"] and "no pixel" in first["error"]
+    assert len(second["results"]) == 2
+    assert str(queries[0]) in run("search", built, queries[0], "--region", "220,10,9,9").error
+
+
+@pytest.mark.parametrize("name", ["m", "m.xyz"])
+def test_a_montage_that_cannot_be_written_is_refused_before_the_search(built, pictures, name):
+    done = run("search", built, pictures / "ukbench00000.jpg", "--montage", name)
+    assert done.code == 2 and done.out == "" and ".png" in done.error

@@ -76,13 +76,19 @@ def test_load_holidays(tmp_path):
     assert data.queries[0].junk == ["100000.jpg"]
 
 
+def test_load_holidays_refuses_other_names(tmp_path):
+    put(tmp_path, "ukbench00000.jpg", "ukbench00001.jpg")
+    with pytest.raises(FormatError, match=r"ukbench00000\.jpg.*six digits"):
+        load("holidays", tmp_path)
+
+
 def test_load_oxford(tmp_path):
     put(tmp_path, *(f"jpg/all_souls_{n:06d}.jpg" for n in range(5)))
     (tmp_path / "gt").mkdir()
     lists = {
         "query": "oxc1_all_souls_000000 10.5 20 110.5 220",
         "good": "all_souls_000000\nall_souls_000001\n",
-        "ok": "all_souls_000002\n",
+        "ok": "all_souls_000002\nall_souls_000009\n",
         "junk": "all_souls_000003\n",
     }
     for kind, text in lists.items():
@@ -91,7 +97,7 @@ def test_load_oxford(tmp_path):
     assert data.labels == ["all_souls"] * 3 + [None] * 2
     (query,) = data.queries
     assert query.region == (10.5, 20, 100, 200)
-    assert query.relevant == [f"all_souls_00000{n}.jpg" for n in range(3)]
+    assert query.relevant == [f"all_souls_00000{n}.jpg" for n in (0, 1, 2, 9)]  # 9 isn't there
     assert query.junk == ["all_souls_000003.jpg"]
     (tmp_path / "gt" / "all_souls_1_query.txt").write_text("nothing")
     with pytest.raises(FormatError, match="all_souls_1_query"):

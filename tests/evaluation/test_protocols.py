@@ -220,6 +220,12 @@ def test_subset_keeps_the_library():
     assert m["map"] == (1 + 1 / 5) / 2
 
 
+def test_a_subset_says_that_it_is_one():
+    whole = ukbench(range(8), [0] * 4 + [1] * 4)
+    assert whole.subset(range(8)).description == whole.description
+    assert "3 of the 8 queries" in whole.subset([0, 2, 5]).description
+
+
 def test_renaming_ids_changes_nothing():
     labels = [i // 4 for i in range(40)]
     ranked = full_ranking(40, 40)

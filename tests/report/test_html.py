@@ -92,6 +92,12 @@ def page(tmp_path, **changes):
     return text, Page(text)
 
 
+def test_a_lower_bound_is_marked_on_its_card_and_in_the_table(tmp_path):
+    marked = report(metrics={"map": 0.5, "precision@1": 0.75}, lower_bounds=["map"])
+    page = write_report(tmp_path, marked).read_text(encoding="utf-8")
+    assert page.count("≥ 0.500") == 2 and "≥ 0.750" not in page and page.count("0.750") == 2
+
+
 def test_says_everything(tmp_path):
     text, parsed = page(tmp_path)
     words = " ".join(" ".join(parsed.words).split())
