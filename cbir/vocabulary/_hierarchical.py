@@ -14,6 +14,8 @@ of threads.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,7 +60,7 @@ def hierarchical_start(
 
 
 def share_out(
-    total: int, weights: NDArray[np.float64], most: NDArray[np.int64]
+    total: int, weights: NDArray[np.floating[Any]], most: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Whole numbers, none above `most`, `total` in all: 1 each, the rest as `weights` say.
 
