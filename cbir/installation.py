@@ -56,11 +56,12 @@ def show_config() -> None:
     facts = config()
     optional = facts.pop("optional")
     facts["simd_levels"] = ", ".join(facts["simd_levels"])
-    for name, value in facts.items():
-        print(f"{name:12} {value}")
     for part, modules in optional.items():
         listed = ", ".join(f"{m} {'yes' if there else 'no'}" for m, there in modules.items())
-        print(f"[{part}]".ljust(12), listed)
+        facts[f"[{part}]"] = listed
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")
 
 
 def _is_installed() -> bool:

@@ -1,6 +1,7 @@
 """Small pictures and recipes for the tests of pipeline and collection."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,14 @@ def write_pictures(root: Path, n: int = 10) -> Path:
     return root
 
 
+def settle(root: Path, seconds: int = 3600) -> None:
+    """Make files look as if they had lain there for a while: their times can be relied on."""
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            before = path.stat().st_mtime_ns - seconds * 10**9
+            os.utime(path, ns=(before, before))
+
+
 def tree(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder."""
     return {
@@ -45,3 +54,15 @@ def tree(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def content(folder: Path) -> dict[str, str]:
+    """What must be equal in equal collections: all files but the catalogue, and its digest."""
+    from cbir.collection import Collection
+
+    report = Collection.check(folder)
+    assert report.ok, report.problems
+    files = tree(folder)
+    for name in ("catalogue.sqlite", "lock"):
+        files.pop(name, None)
+    return {**files, "digest": report.digest}

@@ -41,6 +41,19 @@ def test_cbir(benchmark, case, level):
     benchmark.extra_info["Gflop/s"] = 2e-9 * len(q) * NB * D / seconds
 
 
+@pytest.mark.parametrize("share", [0.01, 0.5])
+def test_allowed(benchmark, case, share):
+    """Few rows are gathered; many are sifted by a mask."""
+    x, q = case
+    index = Flat(D)
+    index.add(x)
+    mask = np.random.default_rng(1).random(NB) < share
+    benchmark(index.search, q, K, allowed=mask, n_threads=1)
+    benchmark.extra_info["ns per allowed distance"] = (
+        1e9 * median(benchmark) / (len(q) * mask.sum())
+    )
+
+
 def test_faiss(benchmark, case):
     faiss = pytest.importorskip("faiss")
     x, q = case

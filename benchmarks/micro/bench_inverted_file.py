@@ -30,6 +30,16 @@ def test_cbir(benchmark, case, metric):
     benchmark.extra_info["postings/s"] = postings / median(benchmark)
 
 
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.5])
+def test_allowed(benchmark, case, share):
+    """Few rows are scored one by one; many by their postings, and sifted by a mask."""
+    x, q = case
+    index = InvertedFile(N_WORDS)
+    index.add(x)
+    mask = np.random.default_rng(1).random(N) < share
+    benchmark(index.search, q, K, allowed=mask, n_threads=1)
+
+
 def test_scipy(benchmark, case):
     x, q = case
     columns = scipy.sparse.csr_matrix((x.weights, x.word_ids, x.offsets), (N, N_WORDS)).tocsc()

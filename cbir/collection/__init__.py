@@ -10,6 +10,7 @@
 Map::
 
     collection.py   Collection: the face of all of it                    <- read this first
+    changing.py     build, update, add, remove: what each looks at
     opening.py      one generation, opened for reading; what is searched
     writing.py      Writer: from changes to the next generation
     scanning.py     files against the catalogue: new, changed, gone, unreachable
@@ -19,6 +20,7 @@ Map::
     compacting.py   what removed pictures held, freed
     checking.py     every byte looked at
     report.py       what was done
+    asking.py       which protocol measures a collection     measuring.py  and how well it does
 
 The folder is laid out as `cbir.store.layout` says.
 

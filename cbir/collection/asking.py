@@ -57,9 +57,11 @@ def make_protocol(
 
     Raises
     ------
-    ParameterError where the collection's labels don't allow it or the data set isn't there;
-    FormatError on a bad query file.
+    ParameterError where the collection is empty, its labels don't allow it or the data set isn't
+    there; FormatError on a bad query file.
     """
+    if not collection.ntotal:
+        raise ParameterError(f"evaluate: {collection.path} holds no images")
     if spec is None or spec in BY_LABELS:
         return _by_labels(collection, spec, missing)
     if spec in cards():

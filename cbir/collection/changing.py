@@ -21,7 +21,7 @@ from cbir.collection.scanning import (
     Changes,
     Found,
     Progress,
-    catalogue_paths,
+    catalogue_folders,
     compare,
     look_at,
     walk_folder,
@@ -91,6 +91,7 @@ def build(
     options = {"n_threads": n_threads, "strict": strict, "progress": progress}
     with Writing(lock, lambda: Writer(layout, recipe, **options)) as writer:  # type: ignore[arg-type]
         source = _check_source(writer, root, files)
+        writer.change_recipe()
         if files is not None and writer.finished:
             root = image_root(layout, writer.catalogue)
         facts = {
@@ -196,7 +197,7 @@ def _scan(
             n_threads=writer.n_threads,
             rehash=rehash,
             unreachable=unreachable,
-            whole=True,
+            root=root,
             progress=writer.progress,
         )
 
@@ -218,11 +219,16 @@ def _known_files(
 def _named(catalogue: Catalogue, files: list[Path], root: Path) -> dict[str, str]:
     """Files by what the catalogue calls them, in the order given, each once."""
     named: dict[str, str] = {}
+    folders: dict[str, list[str]] = {}
     for file in files:
-        names = catalogue_paths(file, root)
+        plain = os.path.abspath(file)  # noqa: PTH100  resolve() would follow a link to a file
+        folder, last = os.path.split(plain)
+        if folder not in folders:
+            folders[folder] = catalogue_folders(Path(folder), root)
+        names = [last if one == "." else f"{one}/{last}" for one in folders[folder]]
         known = catalogue.find(names)
         name = next((one for one in names if one in known), names[0])
-        named.setdefault(name, os.path.abspath(file))  # noqa: PTH100  links to files are kept
+        named.setdefault(name, plain)
     return named
 
 

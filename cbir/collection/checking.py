@@ -1,4 +1,4 @@
-"""Look at every byte of a collection: is it what was written, and does it fit together?
+"""Look at every byte of a collection: it must be what was written, and fit together.
 
 Opening believes what it can't check without reading everything. This reads everything: SQLite's own
 pages, all rows against the catalogue's tally, the recipe, models, segments and parts against their
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,9 +30,10 @@ from cbir.store import (
     PartRow,
     SegmentRow,
     check_arrays,
+    check_manifests,
     check_marker,
     folder_bytes,
-    folder_digest,
+    live_seal,
 )
 from cbir.store.arrays import MANIFEST
 
@@ -87,6 +89,11 @@ class Checker:
             if recipe is not None:
                 self._channels(catalogue, recipe)
         self._tried(lambda: self._orphans(catalogue))
+        if self._tried(lambda: live_seal(self.layout.catalogue)) not in (
+            None,
+            catalogue.generation.seal,
+        ):
+            return Checker(self.layout).check()  # a writer has published meanwhile
         return self.report
 
     def _catalogue(self, catalogue: Catalogue) -> None:
@@ -97,6 +104,8 @@ class Checker:
         self.report.digest = _digest(catalogue, tally)
         if tally != catalogue.generation.tally:
             self._wrong(f"{path}: its rows are not those that were published: altered")
+        for name in catalogue.repeated_paths():
+            self._wrong(f"{path}: {name} names several images")
         counts = catalogue.counts()
         if counts != catalogue.generation[4:7]:
             self._wrong(
@@ -108,7 +117,7 @@ class Checker:
         found: dict[str, int] = {}
         broken = False
         for one in catalogue.parts():
-            n = self._tried(lambda one=one: self._part(catalogue, one))
+            n = self._tried(partial(self._part, catalogue, one))
             found[one.feature] = found.get(one.feature, 0) + (n or 0)
             broken |= n is None
         for feature, n in found.items():
@@ -119,7 +128,7 @@ class Checker:
                 )
 
     def _part(self, catalogue: Catalogue, one: PartRow) -> int:
-        """Compare a part with the catalogue; give the number of images that look for theirs there."""
+        """Compare a part with the catalogue; give how many images have their features there."""
         path = self.layout.part(one.feature, one.number)
         part = FeaturePart.read(path, feature_hash=one.feature, checksum=one.checksum)
         self._saw(path)
@@ -136,13 +145,13 @@ class Checker:
     def _channels(self, catalogue: Catalogue, recipe: Recipe) -> None:
         for name in recipe.channels:
             folder = self.layout.model(name)
-            self._arrays(folder, catalogue.facts.get(f"model.{name}", ""))
-            channel = self._tried(lambda f=folder, n=name: Channel.load(f, recipe, n))
+            self._arrays(folder, catalogue.facts[f"model.{name}"])
+            channel = self._tried(partial(Channel.load, folder, recipe, name))
             if channel is None:
                 continue
             held: list[np.ndarray] = []
             for one in catalogue.segments(name):
-                found = self._tried(lambda c=channel, o=one: self._segment(c.new_index(), o))
+                found = self._tried(partial(self._segment, channel.new_index(), one))
                 if found is not None:
                     held.append(np.setdiff1d(found, catalogue.masked(one)))
                 else:
@@ -162,8 +171,7 @@ class Checker:
 
     def _arrays(self, folder: Path, expected: str) -> None:
         def look() -> None:
-            if folder_digest(folder) != expected:
-                raise FormatError(f"{folder}: not what the catalogue names: altered")
+            check_manifests(folder, expected)
             for manifest in sorted(folder.rglob(MANIFEST)):
                 check_arrays(manifest.parent)
 
@@ -171,9 +179,9 @@ class Checker:
         self._saw(*(p for p in folder.rglob("*") if p.is_file()))
 
     def _orphans(self, catalogue: Catalogue) -> None:
-        named = named_files(self.layout, catalogue)
+        named = named_files(catalogue)
         channels = [key[6:] for key in catalogue.facts if key.startswith("model.")]
-        named |= {self.layout.model(name) for name in channels}
+        named |= {f"model/{name}" for name in channels}
         for path in self.layout.unnamed(named):
             self.report.orphaned.append(str(path))
             self.report.orphaned_bytes += folder_bytes(path)
@@ -204,4 +212,4 @@ def _digest(catalogue: Catalogue, tally: str) -> str:
         if key in ("recipe_hash", "recipe_file") or key.startswith("model.")
     )
     what = (catalogue.generation[:4], tally, list(facts))
-    return hashlib.sha256(repr(what).encode()).hexdigest()
+    return hashlib.sha256(ascii(what).encode()).hexdigest()

@@ -29,7 +29,7 @@ from cbir._checks import as_ids, check_k, threads
 from cbir.collection import changing
 from cbir.collection.checking import Checker, CheckReport
 from cbir.collection.compacting import compact
-from cbir.collection.opening import Live, open_live
+from cbir.collection.opening import Live, made, open_live
 from cbir.collection.report import BuildReport
 from cbir.collection.scanning import Progress
 from cbir.collection.writing import Writer
@@ -42,7 +42,7 @@ from cbir.store import (
     WriterLock,
     check_marker,
     folder_bytes,
-    live_generation,
+    live_seal,
 )
 from cbir.types import Image, Region, SearchResult
 
@@ -80,7 +80,8 @@ class Collection:
         images : a folder of pictures, walked with its subfolders; or files, which are then all the
             pictures there are (their common folder becomes the image root).
         path : folder of the collection; made if it isn't there.
-        recipe : name, TOML file or `Recipe`; must be the one the collection was made under.
+        recipe : name, TOML file or `Recipe`; must be the one the collection was made under, except
+            for its name, fusion, re-rankers and search knobs, which a later build may change.
         labels : "ukbench", "folders", "none", or a CSV file (`cbir.datasets.resolve_labels`).
         n_threads : 0 takes all this process may use. The result does not depend on it.
         strict : stop at the first picture that can't be used, instead of recording it.
@@ -117,7 +118,8 @@ class Collection:
         ------
         FormatError naming the file that is missing, cut, altered, or made under another recipe.
         """
-        return cls(open_live(Layout(path)))
+        # Absolute: it is asked again, perhaps from another working directory.
+        return cls(open_live(Layout(Path(path).absolute())))
 
     @staticmethod
     def check(path: PathLike) -> CheckReport:
@@ -131,7 +133,7 @@ class Collection:
 
     def refresh(self) -> bool:
         """Move on to the live generation if another process has published one; True if it had."""
-        if live_generation(self._live.layout.catalogue) == self._live.generation:
+        if live_seal(self._live.layout.catalogue) == self._live.catalogue.generation.seal:
             return False
         self._live = open_live(self._live.layout, self._live)
         return True
@@ -263,8 +265,11 @@ class Collection:
     def paths(self, ids: ArrayLike) -> list[str]:
         """Path of each id, relative to the image root; "" for the padding id -1."""
         wanted = _wanted(ids)
-        found = self._live.catalogue.paths(i for i in wanted if i != -1)
-        return [found[i] if i in found else _padding(i, "") for i in wanted]
+        found = {-1: "", **self._live.catalogue.paths(i for i in wanted if i != -1)}
+        for i in wanted:
+            if i not in found:
+                raise ParameterError(f"{self._live.catalogue.path}: there is no image {i}")
+        return [found[i] for i in wanted]
 
     def image_path(self, image_id: int) -> Path:
         """File of an image."""
@@ -275,9 +280,11 @@ class Collection:
         wanted = _wanted(ids)
         catalogue = self._live.catalogue
         found = catalogue.labels(wanted)
-        unlabelled = [i for i in wanted if i not in found and i != -1]
-        known = catalogue.paths(unlabelled) if unlabelled else {}
-        return [found[i] if i in found else _known(i, known) for i in wanted]
+        unlabelled = {i for i in wanted if i not in found and i != -1}
+        unknown = unlabelled - catalogue.paths(unlabelled).keys()
+        if unknown:
+            raise ParameterError(f"{catalogue.path}: there is no image {min(unknown)}")
+        return [found.get(i) for i in wanted]
 
     @property
     def label_array(self) -> NDArray[np.object_]:
@@ -294,7 +301,7 @@ class Collection:
         """What the catalogue knows of an image: path, hash, size and state."""
         found = self._live.catalogue.images([image_id])
         if image_id not in found:
-            raise ParameterError(f"Collection: there is no image {image_id}")
+            raise ParameterError(f"{self._live.catalogue.path}: there is no image {image_id}")
         return found[image_id]
 
     def features(self, image_id: int, channel: str | None = None) -> Any:
@@ -338,9 +345,9 @@ class Collection:
             **({"index": channels["main"]} if list(channels) == ["main"] else {}),
             **({} if list(channels) == ["main"] else {"channels": channels}),
             "bytes": {
-                "features": folder_bytes(layout.features),
+                "features": live.catalogue.bytes_of("parts"),
                 "model": folder_bytes(layout.models),
-                "index": folder_bytes(layout.indexes),
+                "index": live.catalogue.bytes_of("segments"),
                 "catalogue": folder_bytes(layout.catalogue),
             },
         }
@@ -402,19 +409,26 @@ class Collection:
         return report
 
     def _writing(self, n_threads: int, strict: bool, progress: Progress | None) -> changing.Writing:
+        live = self._live
         check_marker(self.path)
-        lock = WriterLock(self._live.layout.lock)
-        return changing.Writing(
-            lock,
-            lambda: Writer(
-                self._live.layout,
-                self.recipe,
-                pipeline=self.pipeline,
+
+        def make() -> Writer:
+            writer = Writer(
+                live.layout,
+                live.recipe,
+                pipeline=live.pipeline,
                 n_threads=n_threads,
                 strict=strict,
                 progress=progress,
-            ),
-        )
+            )
+            if made(writer.catalogue) != made(live.catalogue):
+                raise ParameterError(
+                    f"{self.path}: was built anew since it was opened, or given another recipe; "
+                    "open it again"
+                )
+            return writer
+
+        return changing.Writing(WriterLock(live.layout.lock), make)
 
     def _channel(self, name: str | None) -> str:
         names = list(self._live.segments)
@@ -456,14 +470,3 @@ def _answer(
 def _wanted(ids: ArrayLike) -> list[int]:
     wanted: list[int] = np.asarray(ids, np.int64).ravel().tolist()
     return wanted
-
-
-def _padding(image_id: int, text: str) -> str:
-    if image_id != -1:
-        raise ParameterError(f"Collection: there is no image {image_id}")
-    return text
-
-
-def _known(image_id: int, known: dict[int, str]) -> None:
-    if image_id != -1 and image_id not in known:
-        raise ParameterError(f"Collection: there is no image {image_id}")

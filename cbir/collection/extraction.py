@@ -41,6 +41,7 @@ from cbir.store import (
     Layout,
     PartRow,
     Stored,
+    read_features,
     read_hashes,
 )
 from cbir.types import Image, LocalFeatures
@@ -80,14 +81,19 @@ class _Described:
 
 
 class Known:
-    """Features that lie in parts already, by the content they are of; used from many threads."""
+    """Features that lie in parts already, by the content they are of; used from many threads.
+
+    A part is read and checked in full when it is first asked; the last few are held, of the others
+    rows are read one by one.
+    """
 
     def __init__(self, layout: Layout, catalogue: Catalogue, left: Iterable[Path]) -> None:
         self._layout = layout
         self._catalogue = catalogue if catalogue.generation.number else None
         self._left: dict[str, dict[bytes, tuple[Path, int]]] = {}
         self._paths = list(left)
-        self._held: OrderedDict[Path, FeaturePart | None] = OrderedDict()
+        self._held: OrderedDict[Path, FeaturePart] = OrderedDict()
+        self._checked: dict[Path, tuple[list[bytes], list[list[int]]]] = {}  # hashes, sizes
         self._turn = threading.Lock()
 
     def open(self, features: Iterable[str]) -> None:
@@ -113,26 +119,40 @@ class Known:
                 at = self._layout.part(feature, published[0]), published[1]
             if at is None:
                 continue
-            path, row = at
-            part = self._part(path, feature)
-            # A part is believed no more than anything else on disk.
-            if part is None or row >= len(part) or part.hashes[row].tobytes() != digest:
-                continue
-            size = tuple(part.sizes[row].tolist())
-            found[feature] = part.stored(row)
+            with self._turn:
+                taken = self._read(*at, feature, digest)
+            if taken is not None:
+                size, found[feature] = taken
         return size, found
 
-    def _part(self, path: Path, feature: str) -> FeaturePart | None:
-        with self._turn:
-            if path not in self._held:
-                try:
-                    self._held[path] = FeaturePart.read(path, feature_hash=feature)
-                except FormatError:
-                    self._held[path] = None
-                while len(self._held) > PARTS_HELD * max(len(self._left), 1):
-                    self._held.popitem(last=False)
+    def _read(
+        self, path: Path, row: int, feature: str, digest: bytes
+    ) -> tuple[tuple[int, int], Stored] | None:
+        """Size and features of a row of a part; None if they are not those of that content."""
+        if path not in self._checked:
+            self._check(path, feature)
+        hashes, sizes = self._checked[path]
+        if row >= len(hashes) or hashes[row] != digest:
+            return None
+        width, height = sizes[row]
+        if path in self._held:
             self._held.move_to_end(path)
-            return self._held[path]
+            return (width, height), self._held[path].stored(row)
+        try:
+            return (width, height), read_features(path, [row], feature_hash=feature)[0][1]
+        except FormatError:
+            return None
+
+    def _check(self, path: Path, feature: str) -> None:
+        try:
+            part = FeaturePart.read(path, feature_hash=feature)
+        except FormatError:
+            self._checked[path] = [], []  # it is believed no more than anything else on disk
+            return
+        self._checked[path] = [one.tobytes() for one in part.hashes], part.sizes.tolist()
+        self._held[path] = part
+        if len(self._held) > PARTS_HELD * len(self._left):
+            self._held.popitem(last=False)
 
 
 def extract(
@@ -303,7 +323,8 @@ def write_part(part: FeaturePart, layout: Layout, feature: str, number: int) -> 
     checksum = part.write(
         layout.part(feature, number), feature_hash=feature, cbir_version=cbir.__version__
     )
-    return PartRow(feature, number, len(part), part.n_rows, checksum)
+    size = layout.part(feature, number).stat().st_size
+    return PartRow(feature, number, len(part), part.n_rows, size, checksum)
 
 
 def _read(file: str) -> tuple[bytes, int, int]:

@@ -27,7 +27,8 @@ from cbir.store import (
     PartRow,
     SegmentRow,
     atomic_folder,
-    folder_digest,
+    folder_bytes,
+    manifests,
 )
 
 RATIO = 4  # a segment is kept apart from a later one that is a quarter of its size or less
@@ -125,7 +126,7 @@ def swallowed(
 ) -> Sequence[SegmentRow]:
     """Segments that a new one of `n_new` rows takes in: the last ones that are too small.
 
-    >>> rows = [SegmentRow("main", i, 0, 0, 0, "", 0) for i in range(3)]
+    >>> rows = [SegmentRow("main", i, 0, 0, 0, 0, "", 0) for i in range(3)]
     >>> [one.number for one in swallowed(rows, [400, 12, 3], 1)]
     [1, 2]
     """
@@ -183,6 +184,7 @@ def write_segment(layout: Layout, channel: str, number: int, index: Index) -> Se
         first_id=int(ids[0]),
         last_id=int(ids[-1]),
         rows=len(ids),
-        manifest=folder_digest(folder),
+        bytes=folder_bytes(folder),
+        manifest=manifests(folder),
         born=0,  # the publication's
     )

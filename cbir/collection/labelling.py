@@ -20,11 +20,13 @@ def stored_spec(spec: str | os.PathLike[str]) -> str:
     ------
     ParameterError, FormatError where it is no label spec or its file is missing.
     """
-    from cbir.datasets.labels import check_label_spec
-
     text = os.fspath(spec)
+    if text in ("none", "ukbench", "folders"):
+        return text
+    from cbir.datasets.labels import check_label_spec  # brings much along that others need not pay
+
     check_label_spec(text)
-    return text if text in ("none", "ukbench", "folders") else str(Path(text).resolve())
+    return str(Path(text).resolve())
 
 
 def labels_of(spec: str, paths: list[str], *, complete: bool) -> list[str | None]:

@@ -118,7 +118,10 @@ def evaluate_collection(
     ranked = time.perf_counter()
     metrics = evaluator.metrics()
     n_queries, skipped = int(metrics.pop("n_queries")), int(metrics.pop("n_queries_skipped"))
-    exact = [name for name in metrics if protocol.exact_at(name, depth)]
+    per_query = evaluator.per_query()
+    findable = np.array([(right >= 0).sum() for right in protocol.relevant])
+    complete = bool((per_query["n_found"] == findable).all())  # nothing further down adds anything
+    exact = [name for name in metrics if complete or protocol.exact_at(name, depth)]
     if "revisitop_mP@10" not in exact:  # it may be too high as well as too low then
         del metrics["revisitop_mP@10"]
     query_ms = time_queries(collection, protocol, timed_queries, progress=tell)
@@ -129,7 +132,7 @@ def evaluate_collection(
         exact=exact,
         n_queries=n_queries,
         n_queries_skipped=skipped,
-        per_query=evaluator.per_query(),
+        per_query=per_query,
         curve=mean_curve(evaluator),
         head_ids=np.concatenate(heads_i),
         head_scores=np.concatenate(heads_d),

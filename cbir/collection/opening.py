@@ -24,9 +24,9 @@ from cbir.store import (
     Catalogue,
     Layout,
     SegmentRow,
+    check_manifests,
     check_marker,
-    folder_digest,
-    live_generation,
+    live_seal,
     read_features,
 )
 from cbir.types import Features
@@ -113,7 +113,7 @@ def open_live(layout: Layout, before: Live | None = None) -> Live:
         try:
             return _load(layout, catalogue, before)
         except FormatError:
-            if live_generation(layout.catalogue) == catalogue.generation.number:
+            if live_seal(layout.catalogue) == catalogue.generation.seal:
                 raise
             catalogue.close()
 
@@ -130,10 +130,11 @@ def read_recipe(layout: Layout, catalogue: Catalogue) -> Recipe:
         text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{layout.recipe}: cannot be read ({error})") from error
-    if hashlib.sha256(data).hexdigest() != catalogue.facts.get("recipe_file"):
+    # While one is being replaced by another (`Writer.change_recipe`), either may lie here.
+    if hashlib.sha256(data).hexdigest() not in catalogue.facts.get("recipe_file", "").split():
         raise FormatError(
-            f"{layout.recipe}: cut or altered; it says under which choices the collection was made "
-            "and can't be changed afterwards"
+            f"{layout.recipe}: cut or altered; to change what may be changed (fusion, re-rankers, "
+            "search knobs), build with another recipe"
         )
     try:
         recipe = Recipe.from_stored(text)
@@ -145,16 +146,12 @@ def read_recipe(layout: Layout, catalogue: Catalogue) -> Recipe:
 
 
 def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
-    if before is not None and before.catalogue.facts.get("recipe_file") == catalogue.facts.get(
-        "recipe_file"
-    ):
+    if before is not None and made(before.catalogue) == made(catalogue):
         recipe, pipeline, mapped = before.recipe, before.pipeline, before.mapped
     else:
         recipe, mapped = read_recipe(layout, catalogue), {}
         for name in recipe.channels:
-            folder = layout.model(name)
-            if folder_digest(folder) != catalogue.facts.get(f"model.{name}"):
-                raise FormatError(f"{folder}: not the model that the catalogue names: altered")
+            check_manifests(layout.model(name), catalogue.facts[f"model.{name}"])
         pipeline = Pipeline.load(layout.models, recipe)
     now: dict[SegmentRow, Index] = {}
     segments: dict[str, Segments] = {}
@@ -162,10 +159,19 @@ def _load(layout: Layout, catalogue: Catalogue, before: Live | None) -> Live:
         empty = channel.new_index()
         rows = catalogue.segments(name)
         for row in rows:
-            now[row] = mapped.get(row) or _mapped(layout, empty, row)
+            now[row] = mapped[row] if row in mapped else _mapped(layout, empty, row)
         removed = [catalogue.masked(row) for row in rows]
         segments[name] = _union(empty, [now[row] for row in rows], removed)
     return Live(layout, recipe, pipeline, catalogue, segments, now)
+
+
+def made(catalogue: Catalogue) -> dict[str, str]:
+    """Facts that stay as they are, unless the collection is deleted and built anew."""
+    return {
+        key: value
+        for key, value in catalogue.facts.items()
+        if key == "recipe_file" or key.startswith("model.")
+    }
 
 
 def _union(empty: Index, indexes: Sequence[Index], removed: Sequence[Any]) -> Segments:
@@ -174,8 +180,7 @@ def _union(empty: Index, indexes: Sequence[Index], removed: Sequence[Any]) -> Se
 
 def _mapped(layout: Layout, empty: Index, row: SegmentRow) -> Index:
     folder = layout.segment(row.channel, row.number)
-    if folder_digest(folder) != row.manifest:
-        raise FormatError(f"{folder / 'manifest.json'}: not the one that the catalogue names")
+    check_manifests(folder, row.manifest)
     index = empty.load_rows(folder, mmap=True)
     if index.ntotal != row.rows:
         raise FormatError(f"{folder}: holds {index.ntotal} rows, the catalogue says {row.rows}")

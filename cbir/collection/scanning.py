@@ -44,7 +44,7 @@ class Found(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A picture to be described; `old` is the row that it replaces, with its `state` and `error`."""
+    """A picture to be described; `old` is the row that it replaces, if there is one."""
 
     path: str
     file: str
@@ -84,7 +84,7 @@ class Changes:
 def bounded_map(
     function: Callable[[_T], _R], items: Iterable[_T], n_threads: int, ahead: int = 0
 ) -> Iterator[_R]:
-    """``map`` with threads, results in order, at most four items per thread (or `ahead`) at once."""
+    """``map`` with threads, in order; four items per thread (or `ahead`) are in flight at most."""
     if n_threads == 1:
         yield from map(function, items)
         return
@@ -118,9 +118,9 @@ def walk_folder(root: Path) -> tuple[list[Found], list[tuple[str, str]]]:
         raise ParameterError(str(error)) from error
     if not walked.paths:
         raise ParameterError(f"{root}: holds no pictures; looked for {', '.join(EXTENSIONS)}")
-    top = os.fspath(root)
+    top = os.path.join(root, "")  # noqa: PTH118
     found = [
-        _named(path, os.path.join(top, path), size, mtime)  # noqa: PTH118  100,000 of them
+        _named(path, top + path, size, mtime)
         for path, size, mtime in zip(walked.paths, walked.sizes, walked.times, strict=True)
     ]
     return found, walked.unreachable
@@ -142,24 +142,25 @@ def look_at(files: Iterable[tuple[str, str]]) -> list[Found]:
     return found
 
 
-def catalogue_paths(file: str | os.PathLike[str], root: Path) -> list[str]:
-    """How the catalogue may call a file: below the image root relative, otherwise absolute.
+def catalogue_folders(folder: Path, root: Path) -> list[str]:
+    """How the catalogue may call a folder: below the image root relative, otherwise absolute.
 
-    The same file has several names where links lead to it. The first is the one to give to a file
-    that is not known yet; the others are ways by which it may be known already.
+    The same folder has several names where links lead to it. The first is the one for a file that
+    is not known yet; by the others it may be known already.
     """
-    plain = Path(os.path.abspath(file))  # noqa: PTH100  resolve() would follow a link to a file
-    real = plain.parent.resolve() / plain.name
+    top, real = root.resolve(), folder.resolve()
     names = []
-    for at, top in ((real, root.resolve()), (plain, Path(os.path.abspath(root)))):  # noqa: PTH100
-        if at.is_relative_to(top):
-            names.append(at.relative_to(top).as_posix())
-    return list(dict.fromkeys([*names, real.as_posix(), plain.as_posix()]))
+    if real.is_relative_to(top):
+        names.append(real.relative_to(top).as_posix())
+    for above in (folder, *folder.parents):  # as it was named, from where the name enters the root
+        if above.resolve() == top:
+            names.append(folder.relative_to(above).as_posix())
+    return list(dict.fromkeys([*names, real.as_posix(), folder.as_posix()]))
 
 
 def is_elsewhere(path: str) -> bool:
     """Whether a picture lies outside the image root: its path is absolute."""
-    return path.startswith("/") or Path(path).is_absolute()
+    return path.startswith("/") or (os.name == "nt" and Path(path).is_absolute())
 
 
 # ---- what has changed ----
@@ -173,7 +174,7 @@ def compare(
     n_threads: int,
     rehash: bool = False,
     unreachable: Iterable[tuple[str, str]] = (),
-    whole: bool = False,
+    root: Path | None = None,
     progress: Progress,
 ) -> Changes:
     """Compare files with a catalogue.
@@ -183,7 +184,8 @@ def compare(
     labels : of each file found.
     rehash : read every file, also where size and time are the same.
     unreachable : folders and links below which nothing could be seen.
-    whole : `found` is all there is, so what is not among it is gone.
+    root : image root, if `found` is all there is: images whose file is neither among it nor there
+        are gone.
     """
     changes = Changes(seen=len(found), unreachable=list(unreachable))
     rows = (
@@ -205,8 +207,8 @@ def compare(
         }
         tried = {found[one.n].path for one in replaced}
         changes.failed = [one for one in compared.failed() if one[0] not in tried]
-        if whole:
-            _leave_unreachable(compared.lacking(), changes)
+        if root is not None:
+            _tell_gone(compared.lacking(), root, changes)
     progress("scan", len(found), len(found))
     return changes
 
@@ -250,17 +252,17 @@ def _sort_out(
     return replaced
 
 
-def _leave_unreachable(lacking: list[tuple[int, str]], changes: Changes) -> None:
-    """Tell images that are gone from those below something that could not be looked into."""
+def _tell_gone(lacking: list[tuple[int, str]], root: Path, changes: Changes) -> None:
+    """Tell images that are gone from those that are only out of reach, or that no walk comes by."""
     reasons = dict(changes.unreachable)
     said = set()
     for i, path in lacking:
         above = [str(one) for one in PurePosixPath(path).parents]
         hidden = next((one for one in above if one in reasons), None)
-        if hidden is None:
-            changes.gone.append(i)
-        else:
+        if hidden is not None:
             said.add(hidden)
+        elif not (root / path).exists():  # added by name, though hidden or of another extension
+            changes.gone.append(i)
     # A link that leads nowhere is worth a word only where something was found below it before.
     changes.unreachable = [
         (path, reason)

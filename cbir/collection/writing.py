@@ -18,7 +18,6 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,8 +41,7 @@ from cbir.store import (
     SegmentRow,
     atomic_write,
     create_catalogue,
-    folder_bytes,
-    folder_digest,
+    manifests,
     note_times,
 )
 from cbir.store.atomic import remove_tree
@@ -84,9 +82,9 @@ class Writer:
         self.catalogue = Catalogue(layout.catalogue)
         self.finished = self.catalogue.generation.number > 0
         if self.finished:
-            _check_recipe(layout, self.catalogue, recipe)
-        layout.sweep_segments(named_files(layout, self.catalogue))
-        self._left = layout.set_aside(named_files(layout, self.catalogue))
+            self._stored = _check_recipe(layout, self.catalogue, recipe)
+        layout.sweep_segments(named_files(self.catalogue))
+        self._left = layout.set_aside(named_files(self.catalogue))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -110,8 +108,9 @@ class Writer:
         with self.stage("features"):
             extracted = self._extract(changes)
         rows, replaced = self._settle(extracted, changes)
-        dying = sorted({*removed, *replaced})
-        relabelled = {i: x for i, x in changes.relabelled.items() if i not in set(dying)}
+        leaving = {*removed, *replaced}
+        dying = sorted(leaving)
+        relabelled = {i: label for i, label in changes.relabelled.items() if i not in leaving}
         new_facts = {k: v for k, v in facts.items() if self.catalogue.facts.get(k) != v}
         if not self.finished and not extracted.parts:
             raise ImageError(_all_failed(rows))
@@ -125,6 +124,24 @@ class Writer:
             note_times(self.layout.catalogue, changes.times)
         self.sweep()
         return self._report(changes, rows)
+
+    def change_recipe(self) -> None:
+        """Take over what may change in a recipe: its name, fusion, re-rankers and search knobs.
+
+        Two publications, and the file between them: whenever the writer is killed, the file that
+        lies there is one that the catalogue allows.
+        """
+        if not self.finished or self.recipe.to_dict() == self._stored.to_dict():
+            return
+        text = self.recipe.to_toml().encode()
+        new = hashlib.sha256(text).hexdigest()
+        old = self.catalogue.facts["recipe_file"]
+        with Publication(self.layout.catalogue) as p:
+            p.facts = {"recipe_file": f"{old} {new}"}
+        atomic_write(self.layout.recipe, text)
+        with Publication(self.layout.catalogue) as p:
+            p.facts = {"recipe_file": new}
+        self.reopen()
 
     def _extract(self, changes: Changes) -> Extracted:
         if not changes.new:
@@ -182,7 +199,7 @@ class Writer:
         with self.stage("publish"), Publication(self.layout.catalogue) as p:
             if not self.finished:
                 for name in self.recipe.channels:
-                    facts[f"model.{name}"] = folder_digest(self.layout.model(name))
+                    facts[f"model.{name}"] = manifests(self.layout.model(name))
             p.kill(dying)
             p.relabel(relabelled)
             p.add(rows, {i: label for i, label in labels.items() if label is not None})
@@ -203,7 +220,7 @@ class Writer:
     def _index(
         self, extracted: Extracted, rows: list[ImageRow], leaving: NDArray[np.int64]
     ) -> tuple[list[SegmentRow], list[tuple[str, int]]]:
-        """Write a segment for each channel; give them and the (channel, number) that they swallow."""
+        """Write a segment for each channel; give them, and (channel, number) of those swallowed."""
         if not extracted.parts:
             return [], []
         written: list[SegmentRow] = []
@@ -275,7 +292,7 @@ class Writer:
 
     def sweep(self, *, keep_previous: bool = True) -> None:
         """Delete what neither the live generation nor the one before it names."""
-        named = named_files(self.layout, self.catalogue, previous=keep_previous)
+        named = named_files(self.catalogue, previous=keep_previous)
         self.layout.sweep_parts(named)
         self.layout.sweep_segments(named)
 
@@ -308,31 +325,21 @@ class Writer:
         report.generation = generation.number
         report.peak_memory_bytes = peak_memory()
         n = max(generation.indexed, 1)
-        report.bytes_per_image = index_bytes(self.layout, self.catalogue, self.recipe) / n
-        report.feature_bytes_per_image = feature_bytes(self.layout, self.catalogue) / n
+        report.bytes_per_image = self.catalogue.bytes_of("segments") / n
+        report.feature_bytes_per_image = self.catalogue.bytes_of("parts") / n
         return report
 
 
-def named_files(layout: Layout, catalogue: Catalogue, *, previous: bool = True) -> set[Path]:
-    """Parts and segments that the live generation names, and the one before it."""
+def named_files(catalogue: Catalogue, *, previous: bool = True) -> set[str]:
+    """Names of the parts and segments that the live generation has, and the one before it."""
     where = "" if previous else "WHERE died IS NULL"
     parts = catalogue.rows(f"SELECT feature, number FROM parts {where}")
     segments = catalogue.rows(f"SELECT channel, number FROM segments {where}")
-    return {layout.part(*one) for one in parts} | {layout.segment(*one) for one in segments}
+    return {Layout.part_name(*one) for one in parts} | {Layout.segment_name(*s) for s in segments}
 
 
-def index_bytes(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> int:
-    """Bytes of the live segments."""
-    live = [one for name in recipe.channels for one in catalogue.segments(name)]
-    return sum(folder_bytes(layout.segment(one.channel, one.number)) for one in live)
-
-
-def feature_bytes(layout: Layout, catalogue: Catalogue) -> int:
-    """Bytes of the live feature parts."""
-    return sum(folder_bytes(layout.part(one.feature, one.number)) for one in catalogue.parts())
-
-
-def _check_recipe(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> None:
+def _check_recipe(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> Recipe:
+    """Give the stored recipe, of which `recipe` may differ only in what no hash covers."""
     stored = read_recipe(layout, catalogue)
     if recipe.hash != stored.hash:
         differences = recipe.differences(stored)
@@ -341,6 +348,7 @@ def _check_recipe(layout: Layout, catalogue: Catalogue, recipe: Recipe) -> None:
             f"{layout.folder}: was made under another recipe: {', '.join(differences[:3])}{more}; "
             "build into another folder or delete this one"
         )
+    return stored
 
 
 def _ids_by_part(rows: list[ImageRow]) -> dict[int, NDArray[np.int64]]:

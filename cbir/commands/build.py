@@ -16,7 +16,7 @@ import typer
 from cbir.commands.changes import tell
 from cbir.commands.pictures import listed_pictures
 from cbir.commands.progress import Progress, set_up_logging
-from cbir.commands.running import Json, Quiet, Threads, run
+from cbir.commands.running import Json, Quiet, Threads, UsageError, run
 
 
 def build(
@@ -79,8 +79,9 @@ def build(
 
     Interrupted or killed, the same command goes on where it stopped.
     """
-    given = [*(images or []), *([dataset] if dataset else [])]
-    pictures = listed_pictures(given, files_from)
+    if images and dataset:
+        raise UsageError("give images once, as IMAGES or with -d.")
+    pictures = listed_pictures(images or ([dataset] if dataset else []), files_from)
     set_up_logging(quiet=quiet)
     from cbir.collection import Collection
     from cbir.recipe import Recipe

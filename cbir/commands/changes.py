@@ -1,4 +1,4 @@
-"""What `build`, `add`, `remove`, `update` and `compact` say when they are done."""
+"""What `build`, `add`, `remove` and `update` say when they are done."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SHOWN = 20
 
 def tell(report: BuildReport, collection: Path, *, as_json: bool) -> int:
     """Warn of skipped pictures, print the report, give the exit code."""
-    warn(report.failed, "skipped", collection)
-    warn(report.unreachable, "can't be reached now, kept", collection)
+    warn(report.failed, "skipped")
+    warn(report.unreachable, "can't be reached now, kept")
     if as_json:
         print_json(as_dict(report))
     else:
@@ -26,13 +26,12 @@ def tell(report: BuildReport, collection: Path, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-def warn(pictures: list[tuple[str, str]], what: str, collection: Path) -> None:
+def warn(pictures: list[tuple[str, str]], what: str) -> None:
     """Log the first of some (path, reason)."""
     for path, reason in pictures[:SHOWN]:
         log.warning("%s %s: %s", what, path, reason)
     if len(pictures) > SHOWN:
-        hidden = len(pictures) - SHOWN
-        log.warning("%s %d more; 'cbir info %s' lists all", what, hidden, collection)
+        log.warning("%s %d more; --json lists all", what, len(pictures) - SHOWN)
 
 
 def as_dict(report: BuildReport) -> dict[str, Any]:
@@ -42,6 +41,7 @@ def as_dict(report: BuildReport) -> dict[str, Any]:
         "added": report.added,
         "removed": report.removed,
         "gone": report.gone,
+        "retried": report.retried,
         "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
         "unreachable": [{"path": path, "reason": reason} for path, reason in report.unreachable],
         "seconds": {**report.seconds, "total": sum(report.seconds.values())},
@@ -62,7 +62,7 @@ def print_report(report: BuildReport, collection: Path) -> None:
             (report.removed, "removed"),
             (len(report.failed), "skipped"),
             (len(report.unreachable), "out of reach"),
-            (report.gone, "gone but kept (--prune takes them out)"),
+            (report.gone, "gone but kept ('cbir update --prune' takes them out)"),
         )
         if n
     ]

@@ -26,15 +26,11 @@ def compact(
 ) -> int:
     """Free what removed images hold on disk; answers stay the same."""
     set_up_logging(quiet=quiet)
-    opened = open_collection(collection)
-    before = sum(opened.info()["bytes"].values())
-    opened.compact()
-    after = sum(opened.info()["bytes"].values())
+    report = open_collection(collection).compact()
     if as_json:
-        print_json({"collection": collection, "bytes_before": before, "bytes_after": after})
+        print_json({"collection": collection, "freed_bytes": report.freed_bytes})
     else:
-        freed = f"{human_bytes(after)}, {human_bytes(before - after)} freed"
-        print(f"{one_line(str(collection))}: {freed}")
+        print(f"{one_line(str(collection))}: {human_bytes(report.freed_bytes)} freed")
     return EXIT_OK
 
 

@@ -66,8 +66,8 @@ def demo(
     print_table(rows, head=["recipe", "N-S (of 4)", "mAP", "P@1", "query ms"], left=[0])
     print(f"\nLook at {out}/:")
     for recipe in RECIPES:
-        print(f"  report-{recipe}/index.html   answer-{recipe}.png")
-    print("  images/   (rendered; python -m cbir.search takes any picture as a query)")
+        print(f"  {f'report-{recipe}/index.html':30} answer-{recipe}.png")
+    print("  images/ (rendered; python -m cbir.search takes any picture as a query)")
     return EXIT_OK
 
 

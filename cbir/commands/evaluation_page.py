@@ -11,6 +11,7 @@ import numpy as np
 import cbir
 from cbir import installation
 from cbir.collection.measuring import Evaluation, main_metric, pick_queries, query_file
+from cbir.commands.info import indexes_of
 from cbir.commands.output import human_bytes
 from cbir.commands.tiles import load_tile, tile_of
 from cbir.report import Report, ReportRow, write_report
@@ -26,7 +27,8 @@ def write_html(
     collection: Collection, result: Evaluation, facts: dict[str, Any], folder: Path
 ) -> Path:
     """Write the report and give the path of its page."""
-    config, info = installation.config(), collection.info()
+    config = installation.config()
+    nbytes = sum(one["nbytes"] for one in indexes_of(collection.info()).values())
     took = facts["query_ms"]
     shown: dict[str, Any] = {
         "collection": Path(facts["collection"]).name,
@@ -34,7 +36,7 @@ def write_html(
         "query time": f"p50 {took['p50']:.1f} ms, p95 {took['p95']:.1f} ms, file to answer"
         if took["n"]
         else "not measured: the image files have gone",
-        "index": f"{human_bytes(info['index']['nbytes'] / max(1, facts['images']))} per image",
+        "index": f"{human_bytes(nbytes / max(1, facts['images']))} per image",
         "recipe hash": facts["recipe"]["hash"][:16],
         "machine": f"{config['cpu']}, {config['simd_level']}",
         "cbir": cbir.__version__,

@@ -55,9 +55,8 @@ def print_facts(facts: dict[str, Any]) -> None:
         ("recipe", f"{facts['recipe']['name']} ({facts['recipe']['hash'][:12]})"),
         ("generation", f"{facts['generation']:,}"),
     ]
-    indexes = facts["index"] if "class" not in facts["index"] else {"index": facts["index"]}
-    for name, one in indexes.items():
-        title = "index" if name == "index" else f"index {name}"
+    for name, one in indexes_of(facts).items():
+        title = f"index {name}".rstrip()
         what = f"{one['class']}, {one['metric']}, {one['d']:,} dimensions"
         rows.append((title, f"{what}, {human_bytes(one['nbytes'])}"))
     sizes = facts["bytes"]
@@ -70,6 +69,11 @@ def print_facts(facts: dict[str, Any]) -> None:
         print("\ncould not be read")
         for one in facts["failed"]:
             print(f"  {one_line(one['path'])}: {one_line(one['reason'])}")
+
+
+def indexes_of(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the facts of each channel's index; the only channel of a recipe has no name."""
+    return facts.get("channels") or {"": facts["index"]}
 
 
 def labels_of(facts: dict[str, Any]) -> str:

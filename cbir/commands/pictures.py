@@ -76,7 +76,11 @@ def listed_pictures(arguments: Sequence[Path], files_from: Path | None) -> Path 
         raise UsageError("give images once: a folder, files, '-' or --files-from.")
     if files_from is not None:
         return read_list(files_from)
-    return given[0] if len(given) == 1 and not given[0].is_file() else given
+    if len(given) == 1 and not given[0].is_file():
+        return given[0]
+    if folder := next((path for path in given if path.is_dir()), None):
+        raise UsageError(f"{folder} is a folder: give one folder, or files, not both.")
+    return given
 
 
 def read_list(source: Path) -> list[Path]:

@@ -134,7 +134,6 @@ def guarded(call: Callable[[], int | None], name: str) -> int:
         message = error.format_message().rstrip(".")
         code = fail(f"{message}. Try '{name} --help'.", EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
-        print("\ninterrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except CbirError as error:
         code = fail(str(error))
@@ -151,6 +150,8 @@ def guarded(call: Callable[[], int | None], name: str) -> int:
         code = fail(
             "out of memory; smaller images (--set image.max_side=...) or a smaller vocabulary help"
         )
+    if code == EXIT_INTERRUPTED:  # raised, or already turned into its code by typer
+        print("\ninterrupted", file=sys.stderr)
     return code
 
 

@@ -10,6 +10,7 @@ features alone it gets no results, a warning and exit code 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,7 +74,11 @@ def search(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find the images of a collection that show what a query image shows."""
+    """Find the images of a collection that show what a query image shows.
+
+    A query in which no keypoint is found (a blank page) gets no answers but a warning, unless the
+    recipe looks at colours or the like as well.
+    """
     given = [path for path in (collection, *(query or [])) if path is not None]
     if features is None:
         if not given:
@@ -82,6 +87,8 @@ def search(
     queries = given + list(image or [])
     if not queries:
         raise UsageError("name a query image.")
+    if threshold is not None and math.isnan(threshold):
+        raise UsageError("--threshold is nan: expected a number.")
     box = parse_region(region)
     set_up_logging(quiet=quiet)
     opened = open_collection(features, queries)
@@ -153,7 +160,8 @@ def ask(
         hits = [(int(i), float(s)) for s, i in zip(found.D[0], found.I[0], strict=True) if i >= 0]
     if described.n_keypoints == 0:
         left = "the other features answer alone" if hits else "nothing can be like it"
-        log.warning("%s: no keypoints found; %s", query, left)
+        where = " in the region" if region else ""
+        log.warning("%s: no keypoints found%s; %s", query, where, left)
     if threshold is not None:
         far = collection.pipeline.ascending
         hits = [(i, s) for i, s in hits if (s <= threshold if far else s >= threshold)]

@@ -11,7 +11,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cbir.errors import FormatError, ParameterError
 
@@ -75,7 +75,7 @@ def check_label_spec(spec: str | Path) -> None:
 
 def ukbench_number(path: str) -> int | None:
     """Return N of ``.../ukbenchN.jpg``, None for other names."""
-    match = _UKBENCH.fullmatch(PurePosixPath(path).name)
+    match = _UKBENCH.fullmatch(path.rpartition("/")[2])
     return int(match[1]) if match else None
 
 
@@ -133,8 +133,8 @@ def subset_warning(paths: Sequence[str]) -> str | None:
 
 def folder_labels(paths: Sequence[str]) -> list[str | None]:
     """Return the first folder of each path; None for images that lie at the top."""
-    parts = [PurePosixPath(p).parts for p in paths]
-    return [p[0] if len(p) > 1 else None for p in parts]
+    parts = (p.partition("/") for p in paths)
+    return [first if slash else None for first, slash, _ in parts]
 
 
 def csv_labels(

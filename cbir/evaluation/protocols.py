@@ -196,7 +196,8 @@ def ukbench(
     groups = _groups(i, labels, who="ukbench")
     if len(i) == 0 or (len(i) % 4 and missing == "error"):
         raise ParameterError(
-            f"ukbench: {len(i)} images are no multiple of 4; UKBench has 4 images of each object"
+            f"ukbench: {len(i)} images are no multiple of 4; UKBench has 4 images of each object "
+            "(missing=count takes the others for right answers that can't be found)"
         )
     unlabelled = sum(label is None for label in labels)
     if unlabelled:

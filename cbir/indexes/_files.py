@@ -15,7 +15,7 @@ kernels are safe from whatever the bytes say.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -64,8 +64,8 @@ class Stored(ABC):
     def _adopted(self, arrays: Arrays, folder: Path, *, whole: bool) -> tuple[Any, int]:
         """Give what the class holds, and the number of rows, from such arrays.
 
-        `whole` asks to look at every value; otherwise sizes must do. FormatError if they can't be
-        true.
+        `whole` asks to look at every value; otherwise names (`expect_names`) and sizes must do.
+        FormatError if they can't be true.
         """
 
     # ---- what everybody calls ----
@@ -182,13 +182,10 @@ class Stored(ABC):
     def _restored_rows(
         self, params: Mapping[str, Any], arrays: Arrays, folder: Path, *, whole: bool
     ) -> Self:
-        wanted = {"ids", *self._row_arrays()}
-        if set(arrays) - {"removed"} != wanted:
-            raise FormatError(
-                f"{folder / 'manifest.json'}: holds arrays {sorted(arrays)}, "
-                f"expected {sorted(wanted)}"
-            )
-        data, n = self._adopted(arrays, folder, whole=whole)
+        own = {name: a for name, a in arrays.items() if name not in ("ids", "removed")}
+        if "ids" not in arrays:
+            raise FormatError(f"{folder / 'manifest.json'}: holds no ids")
+        data, n = self._adopted(own, folder, whole=whole)
         index = self.empty()
         index._held = (_read_ids(params, arrays, n, folder, whole=whole), data)
         return index
@@ -237,6 +234,14 @@ def _read_ids(
         if rising != bool((ids[1:] > ids[:-1]).all()):
             raise FormatError(f"{manifest}: rising is {rising}, ids.npy says otherwise")
     return read
+
+
+def expect_names(arrays: Arrays, wanted: Iterable[str], folder: Path) -> None:
+    """Raise FormatError unless `arrays` has just the names that are wanted."""
+    if set(arrays) != set(wanted):
+        raise FormatError(
+            f"{folder / 'manifest.json'}: holds arrays {sorted(arrays)}, expected {sorted(wanted)}"
+        )
 
 
 def expect(array: Array, dtype: Any, ndim: int, path: Path) -> Array:

@@ -13,8 +13,8 @@ class Growing:
 
     Space is doubled, so n appends of one row cost O(n). Both share the space: rows are written past
     the end of the old one, where nobody looks, so an `add` that is cut off leaves no trace. Only
-    the newest of a family may be grown further. An array handed over at the start (perhaps mapped
-    from a file) is never written to.
+    the newest of a family writes there; an older one that is grown takes a copy. An array handed
+    over at the start (perhaps mapped from a file) is never written to.
 
     Examples
     --------
@@ -24,12 +24,13 @@ class Growing:
     (array([1, 2]), array([1, 2, 3]))
     """
 
-    __slots__ = ("_buffer", "_n", "_owned")
+    __slots__ = ("_buffer", "_n", "_used")
 
     def __init__(self, start: NDArray[Any]) -> None:
         self._buffer = start
         self._n = len(start)
-        self._owned = False
+        # rows of the buffer that a member of the family has; the start has no room of its own
+        self._used = [-1]
 
     @property
     def view(self) -> NDArray[Any]:
@@ -42,10 +43,13 @@ class Growing:
             return self
         total = self._n + len(rows)
         after = Growing(self._buffer)
-        if not self._owned or total > len(self._buffer):
+        if self._used[0] == self._n and total <= len(self._buffer):
+            after._used = self._used
+        else:
             shape = (max(total, 2 * self._n), *self._buffer.shape[1:])
             after._buffer = np.empty(shape, self._buffer.dtype)
             after._buffer[: self._n] = self.view
+        after._used[0] = total
         after._buffer[self._n : total] = rows
-        after._n, after._owned = total, True
+        after._n = total
         return after

@@ -26,7 +26,7 @@ from pydantic import Field
 from cbir import _checks, _core
 from cbir.errors import FormatError, ParameterError
 from cbir.indexes._base import Index
-from cbir.indexes._files import expect
+from cbir.indexes._files import expect, expect_names
 from cbir.indexes._growing import Growing
 from cbir.indexes._ids import Chosen, Positions
 from cbir.types import Vectors
@@ -148,6 +148,7 @@ class Flat(Index):
     def _adopted(
         self, arrays: Mapping[str, NDArray[Any]], folder: Path, *, whole: bool
     ) -> tuple[Growing, int]:
+        expect_names(arrays, ["x"], folder)
         path = folder / "x.npy"
         x = expect(arrays["x"], np.float32, 2, path)
         if x.shape[1] != self.d:

@@ -37,7 +37,7 @@ from pydantic import Field
 from cbir import _checks, _core
 from cbir.errors import DimensionError, DTypeError, FormatError, ParameterError
 from cbir.indexes._base import Index
-from cbir.indexes._files import expect
+from cbir.indexes._files import expect, expect_names
 from cbir.indexes._growing import Growing
 from cbir.indexes._ids import Chosen, Positions
 from cbir.types import SparseVectors
@@ -45,7 +45,7 @@ from cbir.types import SparseVectors
 # Above this a squared length, or an L1 length, could overflow float32.
 _LARGEST_SUM = 1e18
 # Up to this share of rows allowed, each of those is scored by itself; above, all by their postings.
-_FEW = 1 / 64
+_FEW = 1 / 256
 
 
 class InvertedFile(Index):
@@ -186,9 +186,13 @@ class InvertedFile(Index):
     def _adopted(
         self, arrays: Mapping[str, NDArray[Any]], folder: Path, *, whole: bool
     ) -> tuple[_Held, int]:
+        names = _DTYPES if "blocks" in arrays else _ROWS
+        expect_names(arrays, names, folder)
         read = {
-            name: expect(arrays[name], dtype, 2 if name == "blocks" else 1, folder / f"{name}.npy")
-            for name, dtype in _DTYPES.items()
+            name: expect(
+                arrays[name], _DTYPES[name], 2 if name == "blocks" else 1, folder / f"{name}.npy"
+            )
+            for name in names
         }
         words, weights, offsets = (read[name] for name in ("word_ids", "weights", "offsets"))
         if whole:
@@ -200,17 +204,21 @@ class InvertedFile(Index):
                     f"{folder / 'offsets.npy'}, word_ids.npy, weights.npy: {error}"
                 ) from error
         try:
-            native = _core.InvertedFile.adopted(self.d, self.metric, *read.values())
+            if "blocks" in read:
+                native = _core.InvertedFile.adopted(self.d, self.metric, *read.values())
+            else:  # too few rows for a block: looked at in full
+                native = _core.InvertedFile(self.d, self.metric).extended(words, weights, offsets)
         except ValueError as error:
-            names = ", ".join(f"{name}.npy" for name in read)
-            raise FormatError(f"{folder}: {names} don't fit together: {error}") from error
+            files = ", ".join(f"{name}.npy" for name in read)
+            raise FormatError(f"{folder}: {files} don't fit together: {error}") from error
         held = _Held(Growing(words), Growing(weights), Growing(offsets), native)
         return held, len(offsets) - 1
 
 
 # Arrays of a file, in the order in which `_core.InvertedFile.adopted` takes them: the rows; sizes
 # of each block of 8,192 rows and the largest length of a row in it; postings of its words; l1 sums
-# of rows; and its dense words.
+# of rows; and its dense words. A few rows have no block, and no more arrays than the first three.
+_ROWS = ("word_ids", "weights", "offsets")
 _DTYPES: dict[str, Any] = {
     "word_ids": np.int32,
     "weights": np.float32,

@@ -216,8 +216,8 @@ class Channel:
         found = str(cls.facts(folder).get("channel_hash"))
         if found != channel.hash:
             raise FormatError(
-                f"{folder}: made under another recipe (hash of channel {name!r} {found[:12]}, "
-                f"expected {channel.hash[:12]})"
+                f"{folder / 'channel' / 'manifest.json'}: made under another recipe (hash of "
+                f"channel {name!r} {found[:12]}, expected {channel.hash[:12]})"
             )
         channel._describers = channel._describers.load(folder / "descriptor_transform")
         if channel._encoding is not None:

@@ -142,7 +142,7 @@ def read(model: type[Options], table: Mapping[str, Any], where: str) -> Options:
     ------
     RecipeError naming key, value and what is allowed.
     """
-    given = {key: value for key, value in table.items() if key != "name"}
+    given = {key: value for key, value in table.items() if not (model.name and key == "name")}
     knobs = given.pop("search", {}) if model.knobs else {}
     if not isinstance(knobs, dict):
         raise RecipeError(f"{where}.search={say(knobs)}: expected a table of search knobs")

@@ -39,7 +39,8 @@ def override(tables: dict[str, Any], text: str) -> None:
     try:
         _apply(tables, keys, value)
     except RecipeError as error:
-        raise RecipeError(f"--set {say(text)[1:-1]}: {error}") from None
+        shown = text if text.isprintable() and len(text) <= 60 else say(text)
+        raise RecipeError(f"--set {shown}: {error}") from None
 
 
 def _apply(tables: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -70,6 +71,8 @@ def _channel(channels: dict[str, Any], keys: list[str]) -> str:
     """Find the one channel that a path without ``channels.NAME`` can mean."""
     if len(channels) == 1:
         return next(iter(channels))
+    if not channels:
+        raise RecipeError("there is no channel left")
     slot, *rest = keys
     having = [name for name, tables in channels.items() if slot in tables] or list(channels)
     fitting = [name for name in having if _knows(slot, channels[name].get(slot), rest)]
@@ -93,8 +96,7 @@ def _knows(slot: str, table: Any, keys: list[str]) -> bool:
 def _known(slot: str, table: Any) -> set[str]:
     """Give what may follow a slot in a path: keys of its part, or names of its entries."""
     if slot in LISTS:
-        entries = table if isinstance(table, list) else []
-        return {str(one.get("name")) for one in entries if isinstance(one, dict)}
+        return {str(one.get("name")) for one in _entries(table)}
     return _keys(slot, table)
 
 
@@ -115,13 +117,18 @@ def _set_in_channels(tables: dict[str, Any], keys: list[str], value: Any) -> Non
         _set_in_channel(channels.setdefault(name, {}), rest, value)
     elif value == _NONE:
         channels.pop(name, None)
-        # What joined it to the others goes with it.
-        if len(channels) == 1:
-            tables.pop("fusion", None)
-        elif isinstance(weights := tables.get("fusion", {}).get("weights"), dict):
-            weights.pop(name, None)
+        _unjoin(tables, name)
     else:
         raise RecipeError("expected a slot behind the channel's name, or none")
+
+
+def _unjoin(tables: dict[str, Any], channel: str) -> None:
+    """Take away what joined a channel, now gone, to the others."""
+    fusion = tables.get("fusion")
+    if len(tables["channels"]) == 1:
+        tables.pop("fusion", None)
+    elif isinstance(fusion, dict) and isinstance(fusion.get("weights"), dict):
+        fusion["weights"].pop(channel, None)
 
 
 def _set_in_channel(channel: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -143,18 +150,18 @@ def _set_in_channel(channel: dict[str, Any], keys: list[str], value: Any) -> Non
 
 
 def _set_in_list(tables: dict[str, Any], slot: str, keys: list[str], value: Any) -> None:
-    entries = tables.setdefault(slot, [])
     if not keys:
         tables[slot] = [] if value == _NONE else value
         return
     name, *rest = keys
-    found = _entries(entries, name) if isinstance(entries, list) else []
+    entries = _entries(tables.get(slot))
+    found = [one for one in entries if one.get("name") == name]
     if len(found) != 1:
-        there = ", ".join(str(one.get("name")) for one in entries if isinstance(one, dict))
+        there = ", ".join(str(one.get("name")) for one in entries)
         why = f"there are {len(found)} of them" if found else f"there is {there or 'none'}"
         raise RecipeError(f'{why}; the whole list can be set: {slot}=[{{name="{name}"}}, ...]')
     if not rest and value == _NONE:
-        entries.remove(found[0])
+        tables[slot].remove(found[0])
     elif rest == ["name"]:
         _rename(slot, found[0], value)
     elif rest:
@@ -163,8 +170,9 @@ def _set_in_list(tables: dict[str, Any], slot: str, keys: list[str], value: Any)
         raise RecipeError(f"expected a key behind the name, {slot}.{name}.KEY=value, or none")
 
 
-def _entries(entries: list[Any], name: str) -> list[dict[str, Any]]:
-    return [one for one in entries if isinstance(one, dict) and one.get("name") == name]
+def _entries(table: Any) -> list[dict[str, Any]]:
+    """Give the tables in a list that may hold something else, or be something else."""
+    return [one for one in table if isinstance(one, dict)] if isinstance(table, list) else []
 
 
 def _rename(slot: str, table: Any, name: Any) -> None:

@@ -39,9 +39,8 @@ def changed(slot: str, options: Options) -> dict[str, Any]:
 
 def complete(slot: str, table: Any) -> Any:
     """Give a stored table with the released defaults of options that it doesn't say."""
-    if not isinstance(table, dict):
-        return table
-    return released(slot, table.get("name", "")) | table
+    name = table.get("name", "") if isinstance(table, dict) else None
+    return released(slot, name) | table if isinstance(name, str) else table
 
 
 def digest(value: Any) -> str:

@@ -5,6 +5,7 @@ Map::
     atomic.py       write under a temporary name, flush, rename      <- read this first
     marker.py       the file that makes a folder a collection        (CBIR)
     layout.py       the paths of a collection, what may be swept
+    schema.py       its tables, rows and checksums
     catalogue.py    one generation of the catalogue, for reading     (catalogue.sqlite)
     publication.py  one transaction that makes the next generation
     comparison.py   what a scan found against the catalogue, in SQL
@@ -17,20 +18,14 @@ Nothing here knows what an array means: parts hand over names and arrays and get
 
 from cbir.store.arrays import check_arrays, load_arrays, read_manifest, save_arrays
 from cbir.store.atomic import atomic_folder, atomic_write
-from cbir.store.catalogue import (
-    Catalogue,
-    Generation,
-    ImageRow,
-    PartRow,
-    SegmentRow,
-    live_generation,
-)
+from cbir.store.catalogue import Catalogue, live_seal
 from cbir.store.comparison import Comparison, Differs
-from cbir.store.layout import Layout, folder_bytes, folder_digest
+from cbir.store.layout import Layout, check_manifests, folder_bytes, manifests
 from cbir.store.lock import WriterLock
 from cbir.store.marker import check_marker, claim
 from cbir.store.parts import FeaturePart, Stored, read_features, read_hashes
 from cbir.store.publication import Publication, create_catalogue, note_times
+from cbir.store.schema import Generation, ImageRow, PartRow, SegmentRow
 
 __all__ = [
     "Catalogue",
@@ -48,13 +43,14 @@ __all__ = [
     "atomic_folder",
     "atomic_write",
     "check_arrays",
+    "check_manifests",
     "check_marker",
     "claim",
     "create_catalogue",
     "folder_bytes",
-    "folder_digest",
-    "live_generation",
+    "live_seal",
     "load_arrays",
+    "manifests",
     "note_times",
     "read_features",
     "read_hashes",

@@ -27,121 +27,33 @@ folder lies.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cbir.errors import FormatError, LockError, StorageError
 from cbir.store.marker import FORMAT_VERSION
+from cbir.store.schema import (
+    APPLICATION,
+    TALLIED,
+    Generation,
+    ImageRow,
+    PartRow,
+    SegmentRow,
+    digest,
+    seal,
+    shown,
+)
 
-APPLICATION = 0x43424952  # "CBIR", in SQLite's header
 BUSY_SECONDS = 30.0
-TALLIED = {
-    "images": "id, path, hash, bytes, width, height, state, error, passing, part, row, born, died",
-    "labels": "id, born, died, label",
-    "segments": "channel, number, first_id, last_id, rows, manifest, born, died",
-    "parts": "feature, number, images, rows, checksum, born, died",
-}
-SCHEMA = """
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE generations (
-    number INTEGER PRIMARY KEY, next_id INTEGER NOT NULL, next_part INTEGER NOT NULL,
-    next_segment INTEGER NOT NULL, indexed INTEGER NOT NULL, failed INTEGER NOT NULL,
-    removed INTEGER NOT NULL, tally TEXT NOT NULL, seal TEXT NOT NULL);
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL, hash BLOB NOT NULL, bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-    state TEXT NOT NULL, error TEXT, passing INTEGER NOT NULL, part INTEGER NOT NULL,
-    row INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER);
-CREATE INDEX images_path ON images (path);
-CREATE INDEX images_died ON images (died) WHERE died IS NOT NULL;
-CREATE INDEX images_hash ON images (hash) WHERE state = 'ok';
-CREATE INDEX images_failed ON images (id) WHERE state = 'failed';
-CREATE TABLE labels (
-    id INTEGER NOT NULL, born INTEGER NOT NULL, died INTEGER, label TEXT NOT NULL,
-    PRIMARY KEY (id, born)) WITHOUT ROWID;
-CREATE INDEX labels_label ON labels (label) WHERE died IS NULL;
-CREATE TABLE segments (
-    channel TEXT NOT NULL, number INTEGER NOT NULL, first_id INTEGER NOT NULL,
-    last_id INTEGER NOT NULL, rows INTEGER NOT NULL, manifest TEXT NOT NULL,
-    born INTEGER NOT NULL, died INTEGER, PRIMARY KEY (channel, number)) WITHOUT ROWID;
-CREATE TABLE parts (
-    feature TEXT NOT NULL, number INTEGER NOT NULL, images INTEGER NOT NULL,
-    rows INTEGER NOT NULL, checksum TEXT NOT NULL, born INTEGER NOT NULL, died INTEGER,
-    PRIMARY KEY (feature, number)) WITHOUT ROWID;
-"""
 _CHUNK = 5000  # ids named in one query
-
-
-class ImageRow(NamedTuple):
-    """What is known of one image.
-
-    `path` is POSIX and relative to the image root (absolute for pictures from elsewhere), `hash`
-    the SHA-256 of the file, `width` and `height` in pixels of the upright picture (0 if it failed).
-    `state` is "ok" or "failed" with the reason in `error`; `passing` marks a failure that may pass,
-    to be tried again. Its features are row `row` of part `part`.
-    """
-
-    id: int
-    path: str
-    hash: bytes
-    bytes: int
-    mtime_ns: int
-    width: int
-    height: int
-    state: str
-    error: str | None
-    passing: bool
-    part: int
-    row: int
-
-
-class SegmentRow(NamedTuple):
-    """A folder of index rows: ids `first_id` to `last_id`, `rows` of them when it was written.
-
-    `manifest` is the SHA-256 of its manifest, `born` the generation that it came with: images that
-    died later than that are in it and masked.
-    """
-
-    channel: str
-    number: int
-    first_id: int
-    last_id: int
-    rows: int
-    manifest: str
-    born: int
-
-
-class PartRow(NamedTuple):
-    """A file of features of `images` images, `rows` descriptors in all, with its checksum."""
-
-    feature: str
-    number: int
-    images: int
-    rows: int
-    checksum: str
-
-
-class Generation(NamedTuple):
-    """One published state: how many images, and the numbers that are free after it."""
-
-    number: int = 0
-    next_id: int = 0
-    next_part: int = 1
-    next_segment: int = 1
-    indexed: int = 0
-    failed: int = 0
-    removed: int = 0
-    tally: str = "0" * 32
-    seal: str = ""
 
 
 class Catalogue:
@@ -160,8 +72,7 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._turn = threading.Lock()
-        self._connection = _connect(path)
+        self._connect()
         with self._reading():
             self._connection.execute("BEGIN")  # all of it from one state of the file
             _check_header(path, self._connection)
@@ -182,6 +93,10 @@ class Catalogue:
     def close(self) -> None:
         """Let the file go."""
         self._connection.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
 
     # ---- what is asked about images ----
 
@@ -209,7 +124,10 @@ class Catalogue:
         found: dict[str, int] = {}
         with self._reading():
             for path in paths:
-                row = self._connection.execute(sql, (path,)).fetchone()
+                try:
+                    row = self._connection.execute(sql, (path,)).fetchone()
+                except UnicodeEncodeError:
+                    continue  # a name that isn't UTF-8 is never in here
                 if row is not None:
                     found[path] = row[0]
         return found
@@ -221,7 +139,7 @@ class Catalogue:
         return (found[0][0], found[0][1]) if found else None
 
     def live_paths(self, *, elsewhere: bool) -> list[str]:
-        """Paths of the images that are there; with `elsewhere` of those with absolute paths only."""
+        """Paths of the images that are there; with `elsewhere` only the absolute ones."""
         drives = "(path LIKE '/%' OR path LIKE '_:/%') AND " if elsewhere else ""
         sql = f"SELECT path FROM images WHERE {drives}{self.live('images')} ORDER BY id"
         return [row[0] for row in self.rows(sql)]
@@ -261,9 +179,22 @@ class Catalogue:
             )
         )
 
+    def repeated_paths(self) -> list[str]:
+        """Paths that more than one image has; there should be none."""
+        sql = (
+            f"SELECT path FROM images WHERE {self.live('images')} GROUP BY path HAVING COUNT(*) > 1"
+        )
+        return [row[0] for row in self.rows(sql)]
+
+    def in_parts(self, numbers: Iterable[int]) -> list[ImageRow]:
+        """Rows of the images whose features lie in these parts, by id."""
+        some = ",".join(str(int(n)) for n in numbers)
+        where = f"{self.live('images')} AND part IN ({some})"
+        sql = f"SELECT {', '.join(ImageRow._fields)} FROM images WHERE {where} ORDER BY id"
+        return [self._image(row) for row in self.rows(sql)]
+
     def count_labels(self) -> int:
         """Different labels among the images that are there."""
-        # Live labels go by their index; a reader of an older generation has to look at all.
         sql = f"SELECT COUNT(DISTINCT label) FROM labels WHERE {self.live('labels')}"
         return int(self.rows(sql)[0][0])
 
@@ -275,9 +206,18 @@ class Catalogue:
 
     def masked(self, segment: SegmentRow) -> NDArray[np.int64]:
         """Ids that lie in the segment and were removed after it was written, ascending."""
-        sql = "SELECT id FROM images WHERE died > ? AND died <= ? AND id BETWEEN ? AND ?"
+        # By the few that died, not by the many in the range.
+        sql = (
+            "SELECT id FROM images INDEXED BY images_died "
+            "WHERE died > ? AND died <= ? AND id BETWEEN ? AND ?"
+        )
         bounds = (segment.born, self.generation.number, segment.first_id, segment.last_id)
         return self._ids(sql + " AND state = 'ok' ORDER BY id", bounds)
+
+    def bytes_of(self, table: str) -> int:
+        """Bytes on disk of all "segments" or "parts"."""
+        sql = f"SELECT COALESCE(SUM(bytes), 0) FROM {table} WHERE {self.live(table)}"
+        return int(self.rows(sql)[0][0])
 
     def parts(self) -> list[PartRow]:
         """All parts, by feature and number."""
@@ -334,38 +274,38 @@ class Catalogue:
             yield from self.rows(f"{sql} ({some})", (self.generation.number,))
 
     def _image(self, row: tuple[Any, ...]) -> ImageRow:
-        image = ImageRow(*row[:9], bool(row[9]), *row[10:])
+        image = ImageRow(*row)
+        image = image._replace(passing=bool(image.passing))
         if not (isinstance(image.path, str) and isinstance(image.part, int)):
             raise FormatError(f"{self.path}: the row of image {image.id} is altered")
         return image
 
+    def _connect(self) -> None:
+        self._turn = threading.Lock()
+        self._process = os.getpid()
+        self._connection = _connect(self.path)
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
+        if os.getpid() != self._process:  # SQLite's connections don't survive a fork
+            self._connect()
         with self._turn, sqlite_errors(self.path):
             yield
 
 
-def live_generation(path: Path) -> int:
-    """Number of the live generation, for asking whether there is a newer one. FormatError."""
+def live_seal(path: Path) -> str:
+    """Seal of the live generation, for asking whether there is another one. FormatError."""
     with sqlite_errors(path):
         connection = _connect(path)
         try:
-            found = connection.execute("SELECT MAX(number) FROM generations").fetchone()[0]
+            row = connection.execute(
+                "SELECT seal FROM generations ORDER BY number DESC LIMIT 1"
+            ).fetchone()
         finally:
             connection.close()
-    if not isinstance(found, int):
+    if row is None:
         raise FormatError(f"{path}: names no generation: altered")
-    return found
-
-
-def digest(table: str, row: Sequence[Any]) -> int:
-    """Number that stands for a row in the tally."""
-    return int.from_bytes(hashlib.sha256(repr((table, *row)).encode()).digest()[:16], "little")
-
-
-def shown(total: int) -> str:
-    """Tally as text."""
-    return f"{total % (1 << 128):032x}"
+    return str(row[0])
 
 
 def live_segments(connection: sqlite3.Connection) -> list[SegmentRow]:
@@ -373,12 +313,6 @@ def live_segments(connection: sqlite3.Connection) -> list[SegmentRow]:
     fields = ", ".join(SegmentRow._fields)
     sql = f"SELECT {fields} FROM segments WHERE died IS NULL ORDER BY channel, first_id"
     return [SegmentRow(*row) for row in connection.execute(sql)]
-
-
-def seal(generation: Generation, facts: Mapping[str, str], segments: Sequence[SegmentRow]) -> str:
-    """Checksum of what a reader believes on opening."""
-    what = (generation[:-1], sorted(facts.items()), [tuple(one) for one in segments])
-    return hashlib.sha256(repr(what).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager
@@ -411,14 +345,24 @@ def _connect(path: Path) -> sqlite3.Connection:
             return _open(path, "mode=ro")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
-                # Only who may write can undo what was left half done; then reading goes on.
-                _open(path, "mode=rw").close()
-                return _open(path, "mode=ro")
+                return _recovered(path)
             alone = not os.access(path.parent, os.W_OK) and not Path(f"{path}-journal").exists()
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY or not alone:
                 raise
             # Media that know no locks: nobody writes there, so none are needed.
             return _open(path, "mode=ro&immutable=1")
+
+
+def _recovered(path: Path) -> sqlite3.Connection:
+    """Undo what a killed writer left half done, which only who may write can do; then read."""
+    try:
+        _open(path, "mode=rw").close()
+    except sqlite3.OperationalError as error:
+        raise FormatError(
+            f"{path}: a writer was killed while it published, and what it left half done can be "
+            "undone only by someone who may write here; let them run any command on it once"
+        ) from error
+    return _open(path, "mode=ro")
 
 
 def _open(path: Path, how: str) -> sqlite3.Connection:

@@ -1,7 +1,8 @@
 """What a scan found against what the catalogue knows, asked as SQL over a temporary table.
 
 Paths are compared in bulk where they lie, so looking at 100,000 unchanged files builds no object
-for each of them, and adding one file to a million looks at one row.
+for each of them, and adding one file to a million looks at one row (CROSS JOIN keeps SQLite to
+going by what was found).
 """
 
 from __future__ import annotations
@@ -72,18 +73,22 @@ class Comparison:
         """
         same = "(f.bytes = i.bytes AND f.mtime_ns = i.mtime_ns)"
         where = "" if all_of_them else f"WHERE NOT {same} OR i.passing"
+        live = self._catalogue.live("i")
         sql = (
             f"SELECT f.n, i.id, i.hash, i.state, i.error, i.passing, {same} FROM temp.found f "
-            f"JOIN images i ON i.path = f.path AND {self._catalogue.live('i')} {where} ORDER BY f.n"
+            f"CROSS JOIN images i ON i.path = f.path AND {live} {where} ORDER BY f.n"
         )
-        return [Differs(*row[:5], bool(row[5]), bool(row[6])) for row in self._catalogue.rows(sql)]
+        found = (Differs(*row) for row in self._catalogue.rows(sql))
+        return [
+            one._replace(passing=bool(one.passing), same_stat=bool(one.same_stat)) for one in found
+        ]
 
     def relabelled(self) -> dict[int, str | None]:
         """Image id -> label found, where the catalogue has another one or none."""
         live = self._catalogue.live
         sql = (
             "SELECT i.id, f.label FROM temp.found f "
-            f"JOIN images i ON i.path = f.path AND {live('i')} "
+            f"CROSS JOIN images i ON i.path = f.path AND {live('i')} "
             f"LEFT JOIN labels l ON l.id = i.id AND {live('l')} WHERE l.label IS NOT f.label"
         )
         return dict(self._catalogue.rows(sql))
@@ -99,7 +104,7 @@ class Comparison:
     def failed(self) -> list[tuple[str, str]]:
         """(path, reason) of the paths found that are known as failed."""
         sql = (
-            "SELECT i.path, i.error FROM images i JOIN temp.found f ON f.path = i.path "
+            "SELECT i.path, i.error FROM temp.found f CROSS JOIN images i ON f.path = i.path "
             f"WHERE i.state = 'failed' AND {self._catalogue.live('i')} ORDER BY f.n"
         )
         return list(self._catalogue.rows(sql))

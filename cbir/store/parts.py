@@ -38,7 +38,6 @@ from cbir.store.atomic import atomic_write
 from cbir.types import LocalFeatures
 
 FORMAT_VERSION = 2
-_PER_IMAGE = {"image_ids": (), "labels": (), "hashes": (32,), "sizes": (2,)}
 _DATA = ("features", "descriptors", "offsets", "keypoints", "grids")
 
 Stored = LocalFeatures | NDArray[Any]
@@ -98,15 +97,18 @@ class FeaturePart:
         return len(self) if self.descriptors is None else len(self.descriptors)
 
     def stored(self, row: int) -> Stored:
-        """Features of image number `row`, as `of` took them."""
+        """Features of image number `row`, as `of` took them; a copy, which holds nothing else."""
         if self.features is not None:
-            return self.features[row]
+            return np.array(self.features[row])
         assert self.descriptors is not None and self.offsets is not None
         span = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        descriptors: Any = np.array(self.descriptors[span])
         if self.grids is not None:
-            return self.descriptors[span].reshape(*self.grids[row].tolist(), -1)
+            height, width = self.grids[row].tolist()
+            place: NDArray[Any] = descriptors.reshape(height, width, -1)
+            return place
         assert self.keypoints is not None
-        return LocalFeatures(self.keypoints[span], self.descriptors[span])
+        return LocalFeatures(np.array(self.keypoints[span]), descriptors)
 
     def write(self, path: Path, *, feature_hash: str, cbir_version: str) -> str:
         """Publish the part and give its checksum. Raises StorageError."""
@@ -203,11 +205,16 @@ def read_features(
     """
     found: list[tuple[int, Stored]] = []
     with _opened(path, path, feature_hash) as file:
-        n = len(file["image_ids"])
+        data = {name: file[name] for name in file}
+        ids = data["image_ids"][()].tolist()
+        offsets = data["offsets"][()].tolist() if "offsets" in data else []
         for row in rows:
-            if not 0 <= row < n:
-                raise FormatError(f"{path}: has no row {row}, it holds {n} images")
-            found.append((int(file["image_ids"][row]), _slice(path, file, row)))
+            if not 0 <= row < len(ids):
+                raise FormatError(f"{path}: has no row {row}, it holds {len(ids)} images")
+            span = offsets[row : row + 2]
+            if offsets and not 0 <= span[0] <= span[1] <= len(data["descriptors"]):
+                raise FormatError(f"{path}: offsets of row {row} are {span}: altered")
+            found.append((ids[row], _slice(data, row, *span)))
     return found
 
 
@@ -217,18 +224,16 @@ def read_hashes(path: Path, *, feature_hash: str) -> list[bytes]:
         return [row.tobytes() for row in np.asarray(file["hashes"][()])]
 
 
-def _slice(path: Path, file: Any, row: int) -> Stored:
-    if "features" in file:
-        vector: NDArray[np.float32] = file["features"][row]
+def _slice(data: dict[str, Any], row: int, start: int = 0, end: int = 0) -> Stored:
+    """Features of one image; `start` and `end` are its rows where it has several."""
+    if "features" in data:
+        vector: NDArray[np.float32] = data["features"][row]
         return vector
-    start, end = (int(value) for value in file["offsets"][row : row + 2])
-    if not 0 <= start <= end <= len(file["descriptors"]):
-        raise FormatError(f"{path}: offsets of row {row} are {start} and {end}: altered")
-    descriptors = file["descriptors"][start:end]
-    if "grids" in file:
-        height, width = file["grids"][row].tolist()
+    descriptors = data["descriptors"][start:end]
+    if "grids" in data:
+        height, width = data["grids"][row].tolist()
         return np.asarray(descriptors).reshape(height, width, -1)
-    return LocalFeatures(file["keypoints"][start:end], descriptors)
+    return LocalFeatures(data["keypoints"][start:end], descriptors)
 
 
 @contextmanager
@@ -237,7 +242,8 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
     import h5py  # 50 ms that a search need not pay
 
     try:
-        with h5py.File(source, "r") as file:
+        # Parts never change, so no lock is needed, which some file systems don't have.
+        with h5py.File(source, "r", locking=False) as file:
             version = _plain(file.attrs.get("format_version"))
             if version != FORMAT_VERSION:
                 raise FormatError(
@@ -263,8 +269,9 @@ def _opened(path: Path, source: Any, feature_hash: str | None) -> Iterator[Any]:
 def _part(path: Path, arrays: dict[str, NDArray[Any]]) -> FeaturePart:
     try:
         labels = [label.decode() for label in arrays["labels"].tolist()]
-        fixed = {name: arrays[name] for name in _PER_IMAGE if name != "labels"}
-        return FeaturePart(labels=labels, **fixed, **{name: arrays.get(name) for name in _DATA})
+        fixed: dict[str, Any] = {name: arrays[name] for name in ("image_ids", "hashes", "sizes")}
+        data: dict[str, Any] = {name: arrays.get(name) for name in _DATA}
+        return FeaturePart(labels=labels, **fixed, **data)
     except (KeyError, ValueError, AttributeError) as error:
         raise FormatError(f"{path}: lacks or misspells {error}") from error
 
@@ -285,9 +292,9 @@ def _plain(value: Any) -> Any:
 
 def _checksum(attributes: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
     # An altered file may give names and values of any type, so they are compared as they look.
-    said = sorted((repr(name), repr(value)) for name, value in attributes.items())
-    digest = hashlib.sha256(repr(said).encode())
-    for name in sorted(arrays, key=repr):
+    said = sorted((ascii(name), ascii(value)) for name, value in attributes.items())
+    digest = hashlib.sha256(ascii(said).encode())
+    for name in sorted(arrays, key=ascii):
         a = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {a.dtype.str} {a.shape}".encode())
         digest.update(a.tobytes() if a.dtype.kind == "S" else a.reshape(-1).view(np.uint8).data)

@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Any
 
 from cbir.store.atomic import atomic_write
-from cbir.store.catalogue import (
+from cbir.store.catalogue import BUSY_SECONDS, live_segments, sqlite_errors
+from cbir.store.marker import FORMAT_VERSION
+from cbir.store.schema import (
     APPLICATION,
-    BUSY_SECONDS,
     SCHEMA,
     TALLIED,
     Generation,
@@ -30,12 +31,9 @@ from cbir.store.catalogue import (
     PartRow,
     SegmentRow,
     digest,
-    live_segments,
     seal,
     shown,
-    sqlite_errors,
 )
-from cbir.store.marker import FORMAT_VERSION
 
 
 def create_catalogue(path: Path) -> None:
@@ -246,7 +244,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     try:
         connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("PRAGMA synchronous = FULL")
+        # Also the folder, after the journal is deleted: were it to come back after a power cut, it
+        # would undo a publication on whose strength older files have been swept.
+        connection.execute("PRAGMA synchronous = EXTRA")
     except BaseException:
         connection.close()
         raise

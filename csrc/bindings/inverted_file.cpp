@@ -122,8 +122,10 @@ class InvertedFile {
     return keys;
   }
 
-  // The arrays of the postings, each in pieces that belong end to end, sharing the blocks' memory.
+  // The arrays of the postings, each in pieces that belong end to end, sharing the blocks' memory; none where there is
+  // no block.
   py::dict arrays() const {
+    if (postings_.blocks().empty()) return {};
     std::map<std::string, py::list> pieces;
     const auto& blocks = postings_.blocks();
     const int64_t n = static_cast<int64_t>(blocks.size());
@@ -157,7 +159,7 @@ class InvertedFile {
     add_end<int32_t>(pieces["dense_words"], 0);
     add_end<uint32_t>(pieces["dense_begins"], 0);
     add_end<uint64_t>(pieces["dense_masks"], 0);
-    add_end<float>(pieces["dense_weights"], n > 0 ? Block::kReadOver : 0);
+    add_end<float>(pieces["dense_weights"], Block::kReadOver);
     py::dict all;
     for (auto& [name, list] : pieces) all[py::str(name)] = list;
     return all;
@@ -261,7 +263,7 @@ class InvertedFile {
     require(totals.sums == (metric == Metric::l1 ? in_blocks : 0), "row_sums has another size");
     require(totals.dense_words == words && totals.begins == words && totals.masks == masks,
             "dense_words, dense_begins or dense_masks has another size");
-    require(totals.dense == dense + (lines.rows > 0 ? Block::kReadOver : 0), "dense_weights has another size");
+    require(totals.dense == dense + Block::kReadOver, "dense_weights has another size");
   }
 
   static std::shared_ptr<const Block> cut(Cursor& at, const int64_t* line, double largest, int64_t n_words,

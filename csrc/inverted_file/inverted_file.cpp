@@ -39,15 +39,17 @@ struct Query {
 //
 //   ip  S = |q||x|     cosine  S = 1     histogram_intersection  S = min(|q|_1, |x|_1)     l1  S = |q|_1 + |x|_1
 //
-// so (n + 8) u S with u = 2^-24; twice that, for the second-order terms, and a denormal for each underflow.
+// so (n + 8) u S with u = 2^-24; twice that, for the second-order terms, and a denormal for each underflow. It stays
+// finite, so that its sum with a score of an altered file is no NaN.
 double error_of(Metric metric, const Query& query, const Block& block) {
   const double n = static_cast<double>(std::min<int64_t>(static_cast<int64_t>(query.terms.size()), block.longest)) + 8;
-  if (n > 0x1p20) return kInfinity;
+  constexpr double kAnything = 1e37;  // scores are at most 1e36
+  if (n > 0x1p20) return kAnything;
   double size = 1.001;
   if (metric == Metric::ip) size = query.length * block.largest;
   if (metric == Metric::histogram_intersection) size = std::min(query.sum, block.largest);
   if (metric == Metric::l1) size = query.sum + block.largest;
-  return 2 * n * 0x1p-24 * size + n * 0x1p-147;
+  return std::min(2 * n * 0x1p-24 * size + n * 0x1p-147, kAnything);
 }
 
 // Adds one word's postings to keys, which are negated similarities or distances. Images of a word are distinct, so the

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cbir.collection import extraction
-from cbir.collection import Collection
+from cbir.collection import Collection, extraction, scanning, writing
 from cbir.errors import ImageError, ParameterError
 from cbir.recipe import Recipe
 from cbir.types import LocalFeatures
-from tests.small import RECIPES, picture, tree, write_picture, write_pictures
+from tests.small import (
+    RECIPES,
+    content,
+    picture,
+    settle,
+    tree,
+    write_picture,
+    write_pictures,
+)
 
 COLOUR = RECIPES["colour"]
 
@@ -25,7 +32,9 @@ def small_parts(monkeypatch):
 
 @pytest.fixture
 def root(tmp_path):
-    return write_pictures(tmp_path / "photos")
+    folder = write_pictures(tmp_path / "photos")
+    settle(folder)
+    return folder
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -68,7 +77,7 @@ def test_build_and_search(name, root, tmp_path):
 def test_same_bytes_for_any_number_of_threads(name, root, tmp_path):
     Collection.build(root, tmp_path / "a", RECIPES[name], n_threads=1)
     Collection.build(root, tmp_path / "b", RECIPES[name], n_threads=4)
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert content(tmp_path / "a") == content(tmp_path / "b")
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -76,7 +85,8 @@ def test_unchanged_build_does_nothing(name, root, tmp_path, monkeypatch):
     path = tmp_path / "c"
     Collection.build(root, path, RECIPES[name])
     before = {p: p.stat().st_mtime_ns for p in path.rglob("*") if p.name != "lock"}
-    monkeypatch.setattr(_describe, "_describe", None)  # would fail if called
+    monkeypatch.setattr(writing, "extract", None)  # would fail if called
+    monkeypatch.setattr(scanning, "hash_file", None)
     report = Collection.build(root, path, RECIPES[name])
     assert (report.generation, report.added, report.indexed) == (1, 0, 10)
     assert before == {p: p.stat().st_mtime_ns for p in path.rglob("*") if p.name != "lock"}
@@ -91,10 +101,11 @@ def test_changes_are_picked_up_by_content(name, root, tmp_path):
     write_picture(root / "a/003.png", 103)
     write_picture(root / "c/new.png", 200)
     (root / "a/005.png").touch()
-    report = Collection.build(root, path, RECIPES[name])
+    report = Collection.build(root, path, RECIPES[name], prune=True)
     assert (report.seen, report.indexed, report.added, report.removed) == (10, 10, 2, 2)
     assert opened.ntotal == 10  # the old generation is still whole
     assert opened.search(root / "a/005.png", 1).I[0, 0] in opened.ids
+    assert len(opened.features(3)) > 0
     assert opened.refresh()
     assert not opened.refresh()
     gone = {"a/001.png", "a/003.png"}
@@ -105,12 +116,13 @@ def test_changes_are_picked_up_by_content(name, root, tmp_path):
         i = opened.search(root / new, 1).I[0, 0]
         assert opened.paths([i]) == [new]
         assert i >= 10
+        assert opened.find([new, "nowhere"]).tolist() == [i, -1]
     assert opened.info()["images"]["removed"] == 2
-    # Only the live generation and the one before stay.
     for seed in (300, 301):
         write_picture(root / "c/new.png", seed)
         Collection.build(root, path, RECIPES[name])
-    assert sorted(p.name for p in (path / "index").iterdir()) == ["000003", "000004"]
+    assert Collection.open(path).ntotal == 10
+    assert Collection.check(path).problems == []
 
 
 def test_add_remove_update(root, tmp_path):
@@ -138,9 +150,13 @@ def test_add_remove_update(root, tmp_path):
     assert c.paths([12]) == c.paths([0])
     with pytest.raises(ParameterError, match="image 0 is not in the index"):
         c.search_ids([0], 2)
+    twice = c.search_ids([3, 3, 1], 2)
+    np.testing.assert_array_equal(twice.I[:, 0], [3, 3, 1])
     c.remove(c.ids)
     assert c.ntotal == 0
+    assert len(c.ids) == 0
     assert (c.search(root / "a/001.png", 2).I == -1).all()
+    assert Collection.check(path).ok
 
 
 def test_labels(root, tmp_path):
@@ -149,8 +165,9 @@ def test_labels(root, tmp_path):
     assert Collection.open(path).labels([0]) == [None]
     Collection.build(root, path, COLOUR, labels="folders")
     c = Collection.open(path)
-    assert c.generation == 1  # the index did not change
+    assert c.generation == 2
     assert sorted(set(c.label_array)) == ["a", "b ü"]
+    assert len(list((path / "index/main").iterdir())) == 1  # the index did not change
     assert c.labels([0, -1]) == [c.paths([0])[0].split("/")[0], None]
 
 
@@ -207,7 +224,7 @@ def test_nothing_to_build_from(tmp_path):
     write_picture(tmp_path / "empty/8.png", 1)
     assert Collection.build(tmp_path / "empty", tmp_path / "c", COLOUR).indexed == 1
     Collection.build(tmp_path / "empty", tmp_path / "d", COLOUR)
-    assert tree(tmp_path / "c") == tree(tmp_path / "d")
+    assert content(tmp_path / "c") == content(tmp_path / "d")
 
 
 def test_a_folder_that_became_empty_loses_nothing(root, tmp_path):
@@ -224,7 +241,7 @@ def test_another_recipe_or_folder_is_refused(root, tmp_path):
     Collection.build(root, path, COLOUR)
     before = tree(path)
     other = Recipe.load(COLOUR, ["feature.grid=2"])
-    with pytest.raises(ParameterError, match=r"another recipe.*feature\.grid is 1, not 2"):
+    with pytest.raises(ParameterError, match=r"another recipe.*feature\.grid=2 instead of 1"):
         Collection.build(root, path, other)
     with pytest.raises(ParameterError, match="was built from"):
         Collection.build(write_pictures(tmp_path / "other", 3), path, COLOUR)
@@ -233,11 +250,12 @@ def test_another_recipe_or_folder_is_refused(root, tmp_path):
 
 
 def test_too_few_descriptors_then_cured_in_the_same_folder(root, tmp_path):
+    many = Recipe.load("bow", ["vocabulary.n_words=20000"])
     with pytest.raises(ParameterError, match=r"--set vocabulary\.n_words="):
-        Collection.build(root, tmp_path / "c", "bow")
+        Collection.build(root, tmp_path / "c", many)
     Collection.build(root, tmp_path / "c", RECIPES["bow"])
     Collection.build(root, tmp_path / "d", RECIPES["bow"])
-    assert tree(tmp_path / "c") == tree(tmp_path / "d")
+    assert content(tmp_path / "c") == content(tmp_path / "d")
 
 
 def test_pictures_are_found_after_both_moved(root, tmp_path):
@@ -248,6 +266,24 @@ def test_pictures_are_found_after_both_moved(root, tmp_path):
     c = Collection.open(tmp_path / "new/c")
     assert c.image_path(0).is_file()
     assert c.update().added == 0
+
+
+def test_a_collection_built_anew_under_an_open_one(root, tmp_path):
+    path = tmp_path / "c"
+    Collection.build(root, path, RECIPES["vlad"])
+    c = Collection.open(path)
+    shutil.rmtree(path)
+    for i in range(3):
+        write_picture(root / f"{i}.png", 70 + i)
+    Collection.build(root, path, RECIPES["vlad"])
+    assert c.ntotal == 10
+    with pytest.raises(ParameterError, match=r"built anew since it was opened.*open it again"):
+        c.add(root / "a/001.png")
+    assert c.refresh()
+    assert c.ntotal == 13
+    expected = Collection.open(path).search(picture(1), 5)
+    np.testing.assert_array_equal(c.search(picture(1), 5).D, expected.D)
+    assert c.add(root / "a/001.png").added == 0
 
 
 def test_searches_from_many_threads_while_it_changes(root, tmp_path):

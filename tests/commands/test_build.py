@@ -44,6 +44,18 @@ def test_a_bad_image_is_skipped_told_and_counted(tmp_path):
     assert "warning: skipped broken.jpg" in done.err
 
 
+def test_of_many_bad_images_the_first_are_told_and_all_are_in_the_json(tmp_path):
+    folder = save_views(tmp_path / "set", n_things=2)
+    for i in range(25):
+        (folder / f"broken{i:02d}.jpg").write_bytes(b"no image")
+    done = run("build", folder, "-o", tmp_path / "a.cbir", *TINY, "--json")
+    assert len(done.json["failed"]) == 25
+    warnings = [line for line in done.err.splitlines() if line.startswith("warning: skipped")]
+    assert len(warnings) == 21 and "5 more" in warnings[-1]
+    again = run("build", folder, "-o", tmp_path / "a.cbir", *TINY)
+    assert "8 images indexed" in again.out and "nothing changed" in again.out
+
+
 def test_strict_makes_it_an_error(tmp_path):
     folder = save_views(tmp_path / "set", n_things=2)
     (folder / "broken.jpg").write_bytes(b"no image")

@@ -1,5 +1,6 @@
 """add, remove, update, check and compact, as a person types them."""
 
+import os
 import shutil
 
 import pytest
@@ -102,19 +103,15 @@ def test_update_indexes_what_is_new_and_keeps_what_has_gone(collection, folder):
 
 
 def test_update_rehash_finds_a_change_that_size_and_time_hide(collection, folder):
-    import os
-
     file = folder / "ukbench00000.jpg"
-    before, stat = file.read_bytes(), file.stat()
-    other = (folder / "ukbench00004.jpg").read_bytes()
-    size = max(len(before), len(other))
-    file.write_bytes(before + bytes(size - len(before)))  # JPEG readers pass over what follows
-    run("update", collection)
-    stat = file.stat()
-    file.write_bytes(other + bytes(size - len(other)))
-    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert run("update", collection, "--json").json["added"] == 0
-    assert run("update", collection, "--rehash", "--json").json["added"] == 1
+    contents = [file.read_bytes(), (folder / "ukbench00004.jpg").read_bytes()]
+    size = max(map(len, contents)) + 1  # JPEG readers pass over what follows the end
+    for content, options in zip(contents, ([], ["--rehash"]), strict=True):
+        file.write_bytes(content + bytes(size - len(content)))
+        os.utime(file, ns=(10**18, 10**18))
+        if options:
+            assert run("update", collection, "--json").json["added"] == 0
+        assert run("update", collection, *options, "--json").json["added"] == 1
 
 
 # --------------------------------------------------------------------------------- check, compact
@@ -132,7 +129,9 @@ def test_check_of_a_whole_collection(collection):
 def test_check_finds_an_altered_byte_in_any_file(collection, suffix):
     victim = next(p for p in sorted(collection.rglob(f"*{suffix}")))
     content = bytearray(victim.read_bytes())
-    content[len(content) // 2] ^= 0x15
+    # SQLite's pages have room that says nothing, so there a byte that does is altered.
+    at = content.index(b"ukbench") if suffix == ".sqlite" else len(content) // 2
+    content[at] ^= 0x15
     victim.write_bytes(content)
     done = run("check", collection)
     assert done.code == 1, done.out
@@ -155,7 +154,7 @@ def test_compact_frees_what_removed_images_held(collection, folder):
     before = found(collection, folder / "ukbench00008.jpg")
     done = run("compact", collection, "--json")
     assert done.code == 0, done.err
-    assert done.json["bytes_after"] < done.json["bytes_before"]
+    assert done.json["freed_bytes"] > 0
     assert found(collection, folder / "ukbench00008.jpg") == before
     assert "0 B freed" in run("compact", collection).out
     assert run("check", collection).code == 0

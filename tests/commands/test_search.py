@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import pytest
 from PIL import Image
 
@@ -107,6 +110,19 @@ def test_exclude_self_leaves_out_the_query_and_nothing_else(built, pictures, tmp
     assert len(outside["results"]) == 5
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX")
+def test_names_that_are_not_utf_8(built, pictures, tmp_path):
+    query = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(pictures / "ukbench00003.jpg", query)
+    done = run("search", built, query, "-k", 1, "--exclude-self", "--json")
+    assert done.code == 0, done.err
+    assert done.json["queries"][0]["results"][0]["path"] == "ukbench00003.jpg"
+    copy = tmp_path / "a.cbir"
+    shutil.copytree(built, copy)
+    added = run("add", copy, query)
+    assert added.code == 0 and "UTF-8" in added.err and "nothing changed" in added.out
+
+
 def test_a_query_without_keypoints_says_so(built, tmp_path):
     Image.new("RGB", (160, 120), "white").save(tmp_path / "blank.png")
     done = run("search", built, tmp_path / "blank.png", "--json")
@@ -147,7 +163,8 @@ def test_a_region_is_counted_in_the_querys_own_pixels(built, tmp_path):
     "arguments",
     [[], ["a.cbir"], ["-k", "0", "a.cbir", "q.jpg"], ["a.cbir", "q.jpg", "--region", "1,2,3"],
      ["a.cbir", "q.jpg", "--region", "0,0,0,5"], ["a.cbir", "q.jpg", "--region", "0,0,inf,5"],
-     ["a.cbir", "q.jpg", "--region", "nan,0,5,5"]],
+     ["a.cbir", "q.jpg", "--region", "nan,0,5,5"],
+     ["a.cbir", "q.jpg", "--threshold", "nan"]],
 )  # fmt: skip
 def test_a_wrong_command_line_is_exit_code_2(arguments):
     done = run("search", *arguments)

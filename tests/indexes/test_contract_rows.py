@@ -212,3 +212,18 @@ def test_lookups_do_not_sort_rising_ids(name, metric, monkeypatch):
 def test_wrong_ids_to_reconstruct(name, metric):
     with pytest.raises(DTypeError, match="ids are float64"):
         make(name, metric, 3).reconstruct([0.5])
+
+
+def test_a_view_and_its_index_may_both_grow(name, metric):
+    """They share the space behind their rows: neither may write where the other has."""
+    index, q = make(name, metric, 40), random_rows(name, 4, 1)
+    index.add(random_rows(name, 5, 2))  # now there is space
+    view = index.without([3])
+    index.add(random_rows(name, 6, 3))
+    before = index.search(q, 60)
+    view.add(random_rows(name, 6, 4))
+    view.add(random_rows(name, 6, 5))
+    equal(index.search(q, 60), before)
+    np.testing.assert_array_equal(
+        dense(view.reconstruct(np.arange(45, 51))), dense(random_rows(name, 6, 4))
+    )

@@ -203,6 +203,15 @@ def test_a_stored_recipe_of_unknown_parts_is_refused():
         Recipe.from_stored('[feature.surf]\nx = 1\n[index]\nname = "flat"\n')
     with pytest.raises(RecipeError, match=r'feature\.name="surf"'):
         Recipe.from_stored('[feature]\nname = "surf"\n[index]\nname = "flat"\n')
-    for text in ("feature = 3", "transforms = 3", "transforms = [3]", "image = 3", "channels = 3"):
+    for text in (
+        "feature = 3",
+        "transforms = 3",
+        "transforms = [3]",
+        "image = 3",
+        "channels = 3",
+        "feature = {name = [1]}",
+        "transforms = [{name = {}}]",
+        "channels.a.index = []",
+    ):
         with pytest.raises(RecipeError):
             Recipe.from_stored(text)

@@ -250,6 +250,24 @@ def test_any_text_is_applied_or_refused_in_words(text, head, name):
         assert str(error)
 
 
+WORDS = "main seed image feature transforms rerank fusion weights channels bow colour pca d name x"
+PATHS = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=4).map(".".join)
+VALUES = ["none", "3", "[]", "{}", "pca", "colour", '[{name="pca", d=2}]', '{name="l2"}', '["x"]']
+
+
+@given(
+    st.lists(st.tuples(PATHS, st.sampled_from(VALUES)).map("=".join), max_size=6),
+    st.sampled_from(["bow", "bow-colour", "vlad-128"]),
+)
+def test_any_sequence_is_applied_or_refused_in_words(overrides, name):
+    try:
+        recipe = Recipe.load(name, overrides)
+    except RecipeError as error:
+        assert str(error)
+    else:
+        assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -273,3 +291,16 @@ def test_any_tables_are_read_or_refused_in_words(value, key):
         assert str(error).startswith("recipe")
     else:
         assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+def test_the_last_channel_can_go_but_then_there_is_no_recipe():
+    for overrides in (["channels.main=none"], ["channels.main=none", "vocabulary=none"]):
+        with pytest.raises(RecipeError, match="channel"):
+            Recipe.load("bow", overrides)
+
+
+def test_what_is_no_table_is_refused_when_a_path_leads_through_it():
+    with pytest.raises(RecipeError, match="there is none; the whole list can be set"):
+        Recipe.load("bow", ["transforms=3", "transforms.l2=none"])
+    with pytest.raises(RecipeError, match="fusion=3: expected a table"):
+        Recipe.load("bow-colour", ["channels.x.feature.name=sift", "fusion=3", "channels.x=none"])

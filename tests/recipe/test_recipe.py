@@ -114,6 +114,7 @@ COLOUR = {"feature": {"name": "colour"}, "index": {"name": "flat"}}
         ({**COLOUR, "feature": {"name": "color"}}, "did you mean colour?"),
         ({**COLOUR, "featur": {}}, "featur: no such table; did you mean feature?"),
         ({**COLOUR, "image": 3}, "image=3: expected a table"),
+        ({**COLOUR, "image": {"name": "x"}}, 'image.name="x": no such key; there is max_side'),
         ({**COLOUR, "seed": "x"}, 'seed="x": allowed is a whole number 0 to 4_294_967_295'),
         ({**COLOUR, "seed": True}, "seed=true"),
         ({**COLOUR, "name": "two\nlines"}, "expected 1 to 100 printable characters"),

@@ -116,7 +116,7 @@ def test_only_our_names_are_swept(tmp_path):
     layout = Layout(tmp_path)
     layout.sweep_temporaries()
     assert everything(tmp_path) == sorted(OURS + FOREIGN)
-    named = {layout.part(HASH + "f" * 48, 1), layout.segment("main", 2)}
+    named = {layout.part_name(HASH + "f" * 48, 1), layout.segment_name("main", 2)}
     layout.sweep_parts(named)
     layout.sweep_segments(named)
     kept = [f"features/{HASH}/part-000001.h5", "index/main/segment-000002/manifest.json"]
@@ -130,11 +130,11 @@ def test_only_our_names_are_swept(tmp_path):
 def test_what_a_killed_writer_described_is_set_aside(tmp_path):
     fill(tmp_path, *OURS)
     layout = Layout(tmp_path)
-    left = layout.set_aside({layout.part(HASH, 1)})
+    left = layout.set_aside({layout.part_name(HASH, 1)})
     assert [p.name for p in left] == ["left-000001.h5", "left-000002.h5"]
     assert layout.part(HASH, 1).exists()
     assert not layout.part(HASH, 2).exists()
-    assert layout.set_aside({layout.part(HASH, 1)}) == left
+    assert layout.set_aside({layout.part_name(HASH, 1)}) == left
 
 
 def test_links_are_not_followed_into(tmp_path):
@@ -148,7 +148,7 @@ def test_links_are_not_followed_into(tmp_path):
 def test_what_is_in_no_catalogue(tmp_path):
     fill(tmp_path, "CBIR", "lock", *OURS, "mine", "index/mine")
     layout = Layout(tmp_path)
-    found = layout.unnamed({layout.part(HASH, 1), layout.segment("main", 1)})
+    found = layout.unnamed({layout.part_name(HASH, 1), layout.segment_name("main", 1)})
     assert [p.relative_to(tmp_path).as_posix() for p in found] == [
         f"features/{HASH}/left-000001.h5",
         f"features/{HASH}/part-000002.h5",
