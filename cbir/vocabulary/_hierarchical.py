@@ -44,7 +44,7 @@ def hierarchical_start(
     coarse = _words(sample, n_coarse, seeds[0], COARSE_TURNS, n_threads)
     word_ids, squared = _core.KMeansWords(coarse).nearest(x, 1, n_threads)
     word_ids = word_ids.ravel()
-    inertia = np.bincount(word_ids, squared.ravel(), minlength=n_coarse)
+    inertia = np.bincount(word_ids, squared.ravel(), minlength=n_coarse).astype(np.float64)
     shares = share_out(n_words, inertia, np.bincount(word_ids, minlength=n_coarse))
     order = np.argsort(word_ids, kind="stable")
     ends = np.cumsum(np.bincount(word_ids, minlength=n_coarse))

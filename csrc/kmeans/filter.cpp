@@ -110,7 +110,7 @@ float score_in_order(const float* x, const float* c, float bias, int64_t d) {
 }
 
 // Which of `count` words the plain kernel would choose. Their scores and those of the plain kernel are off by at most
-// `rounding` each.
+// `rounding` each. -1 where that cannot be said.
 int32_t choose(const Pair* pairs, const float* scores, int64_t count, float rounding, const float* x,
                Matrix<const float> centroids, const float* bias) {
   float highest = scores[0], second = -std::numeric_limits<float>::infinity();
@@ -120,6 +120,7 @@ int32_t choose(const Pair* pairs, const float* scores, int64_t count, float roun
     second = std::max(second, std::min(highest, scores[j]));
     highest = std::max(highest, scores[j]);
   }
+  if (!std::isfinite(highest)) return -1;  // so far away that scores overflow: not for float32
   const float near = highest - 4.001f * rounding;
   if (second < near) return word;
   float best = -std::numeric_limits<float>::infinity();

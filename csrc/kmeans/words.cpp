@@ -207,13 +207,20 @@ void Words::nearest(Matrix<const float> x, int64_t n_assign, int n_threads, int3
     std::vector<int64_t> ids(static_cast<size_t>(n_assign));
     for (int64_t i = 0; i < n; ++i) {
       top[static_cast<size_t>(i)].drain(keys.data(), ids.data());
-      if (!std::all_of(keys.begin(), keys.end(), [](float key) { return std::isfinite(key); })) {
+      // Finite scores come first, as assign() takes them; unless the best one is not finite, when it looks at all anew.
+      int64_t known = 0;
+      while (known < n_assign && std::isfinite(keys[static_cast<size_t>(known)])) ++known;
+      if (known < n_assign) {
         refuse_unless_finite(points.row(i), d());
         const std::vector<double> exact = scores_in_double(points.row(i));
         std::vector<int64_t> order(exact.size());
         std::iota(order.begin(), order.end(), int64_t{0});
         std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return exact[a] > exact[b]; });
-        std::copy_n(order.begin(), n_assign, ids.begin());
+        const auto end = ids.begin() + known;
+        auto next = end;
+        for (auto id = order.begin(); next != ids.end(); ++id) {
+          if (std::find(ids.begin(), end, *id) == end) *next++ = *id;
+        }
       }
       const int64_t at = (first + i) * n_assign;
       distance.squared_distances_to(x.row(first + i), centroids_, ids.data(), n_assign, distances + at);

@@ -70,6 +70,28 @@ def test_points_whose_scores_overflow(simd_level, huge):
         assert not np.isnan(distances).any()
 
 
+def test_some_scores_overflow_and_others_do_not(simd_level):
+    # 8-bit codes leave some words near; their float32 scores are infinite, of others they are not.
+    rng = np.random.default_rng(8)
+    for seed in range(40):
+        c = rng.normal(size=(100, 64)).astype(np.float32)
+        x = rng.normal(size=(20, 64)).astype(np.float32)
+        x[np.arange(20), rng.integers(0, 64, 20)] = np.float32(
+            rng.choice([1e38, 2e38, 3e38, -3e38])
+        )
+        words = _core.KMeansWords(c)
+        exact = (
+            x.astype(np.float64) @ c.T.astype(np.float64) - (c.astype(np.float64) ** 2).sum(1) / 2
+        )
+        word_ids = words.assign(x, 1)
+        reached = exact[np.arange(20), word_ids]
+        assert (reached >= exact.max(axis=1) * (1 - 1e-6)).all(), seed
+        for n_assign in (1, 2, 5, 100):
+            near = words.nearest(x, n_assign, 1)[0]
+            np.testing.assert_array_equal(near[:, 0], word_ids)
+            assert all(len(set(row)) == n_assign for row in near.tolist())
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("centre", [0, 1000])
 def test_the_binding_refuses_what_is_no_number(simd_level, value, centre):
