@@ -132,7 +132,7 @@ def _joined(
         part = FeaturePart.read(path, feature_hash=feature, checksum=checksums[number])
         for one in group:
             if one.part == number:
-                if one.row >= len(part) or int(part.image_ids[one.row]) != one.id:
+                if not 0 <= one.row < len(part) or int(part.image_ids[one.row]) != one.id:
                     raise FormatError(f"{path}: row {one.row} is not of image {one.id}")
                 width, height = part.sizes[one.row].tolist()
                 found[one.id] = (

@@ -132,7 +132,7 @@ class Known:
         if path not in self._checked:
             self._check(path, feature)
         hashes, sizes = self._checked[path]
-        if row >= len(hashes) or hashes[row] != digest:
+        if not 0 <= row < len(hashes) or hashes[row] != digest:
             return None
         width, height = sizes[row]
         if path in self._held:

@@ -336,9 +336,8 @@ class Writer:
 
 def named_files(catalogue: Catalogue, *, previous: bool = True) -> set[str]:
     """Names of the parts and segments that the live generation has, and the one before it."""
-    where = "" if previous else "WHERE died IS NULL"
-    parts = catalogue.rows(f"SELECT feature, number FROM parts {where}")
-    segments = catalogue.rows(f"SELECT channel, number FROM segments {where}")
+    parts = catalogue.numbered("parts", previous=previous)
+    segments = catalogue.numbered("segments", previous=previous)
     return {Layout.part_name(*one) for one in parts} | {Layout.segment_name(*s) for s in segments}
 
 

@@ -87,6 +87,7 @@ class Catalogue:
             self.facts: dict[str, str] = dict(
                 self._connection.execute("SELECT key, value FROM facts").fetchall()
             )
+            self.texts(self.facts.items())
             self._segments = live_segments(self._connection)
             self._connection.execute("COMMIT")
         if self.generation.seal != seal(self.generation, self.facts, self._segments):
@@ -138,18 +139,21 @@ class Catalogue:
         """(part, row) of the features of a file's content (SHA-256), if they are stored."""
         sql = "SELECT part, row FROM images WHERE hash = ? AND state = 'ok' AND part > 0 LIMIT 1"
         found = self.rows(sql, (content,))
-        return (found[0][0], found[0][1]) if found else None
+        if not found:
+            return None
+        part, row = self._numbers(found[0])
+        return part, row
 
     def live_paths(self, *, elsewhere: bool) -> list[str]:
         """Paths of the images that are there; with `elsewhere` only the absolute ones."""
         drives = "(path LIKE '/%' OR path LIKE '_:/%') AND " if elsewhere else ""
         sql = f"SELECT path FROM images WHERE {drives}{self.live('images')} ORDER BY id"
-        return [row[0] for row in self.rows(sql)]
+        return self.texts(self.rows(sql))
 
     def some_paths(self, n: int) -> list[str]:
         """Paths of the first `n` images that are there and lie below the image root."""
         where = f"path NOT LIKE '/%' AND path NOT LIKE '_:/%' AND {self.live('images')}"
-        return [row[0] for row in self.rows(f"SELECT path FROM images WHERE {where} LIMIT ?", (n,))]
+        return self.texts(self.rows(f"SELECT path FROM images WHERE {where} LIMIT ?", (n,)))
 
     def indexed(self, ids: Iterable[int]) -> list[int]:
         """Those of `ids` that are in the index, rising."""
@@ -225,13 +229,25 @@ class Catalogue:
     def bytes_of(self, table: str) -> int:
         """Bytes on disk of all "segments" or "parts"."""
         sql = f"SELECT COALESCE(SUM(bytes), 0) FROM {table} WHERE {self.live(table)}"
-        return int(self.rows(sql)[0][0])
+        return self._numbers(self.rows(sql)[0])[0]
 
     def parts(self) -> list[PartRow]:
         """All parts, by feature and number."""
         fields = ", ".join(PartRow._fields)
         sql = f"SELECT {fields} FROM parts WHERE {self.live('parts')} ORDER BY feature, number"
-        return [PartRow(*row) for row in self.rows(sql)]
+        found = self.rows(sql)
+        self.texts(found)
+        self.texts(row[5:] for row in found)
+        self._numbers([value for row in found for value in row[1:5]])
+        return [PartRow(*row) for row in found]
+
+    def numbered(self, table: str, *, previous: bool) -> list[tuple[str, int]]:
+        """(feature or channel, number) of all "parts" or "segments", `previous` ones too."""
+        name = {"parts": "feature", "segments": "channel"}[table]
+        where = "" if previous else "WHERE died IS NULL"
+        found = self.rows(f"SELECT {name}, number FROM {table} {where}")
+        names, numbers = self.texts(found), self._numbers([row[1] for row in found])
+        return list(zip(names, numbers, strict=True))
 
     def tally(self) -> str:
         """Add up all rows anew; equals ``generation.tally`` unless the file was altered.
@@ -279,6 +295,20 @@ class Catalogue:
         g = self.generation.number
         return f"{alias}.born <= {g} AND ({alias}.died IS NULL OR {alias}.died > {g})"
 
+    def texts(self, rows: Iterable[Sequence[Any]]) -> list[str]:
+        """The first value of each row. SQLite keeps whatever was put into a column: FormatError."""
+        found = [row[0] for row in rows]
+        for value in found:
+            if not isinstance(value, str):
+                raise FormatError(f"{self.path}: holds {value!r} as a name: altered")
+        return found
+
+    def _numbers(self, values: Sequence[Any]) -> list[int]:
+        for value in values:
+            if not isinstance(value, int):
+                raise FormatError(f"{self.path}: holds {value!r} as a number: altered")
+        return list(values)
+
     def _ids(self, sql: str, values: Sequence[Any]) -> NDArray[np.int64]:
         with self._reading():
             cursor = self._connection.execute(sql, values)
@@ -297,7 +327,8 @@ class Catalogue:
     def _image(self, row: tuple[Any, ...]) -> ImageRow:
         image = ImageRow(*row)
         image = image._replace(passing=bool(image.passing))
-        if not (isinstance(image.path, str) and isinstance(image.part, int)):
+        numbers = (image.part, image.row, image.bytes, image.width, image.height)
+        if not (isinstance(image.path, str) and all(isinstance(one, int) for one in numbers)):
             raise FormatError(f"{self.path}: the row of image {image.id} is altered")
         return image
 

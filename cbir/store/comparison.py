@@ -99,7 +99,9 @@ class Comparison:
             f"SELECT i.id, i.path FROM images i WHERE {self._catalogue.live('i')} AND NOT EXISTS "
             "(SELECT 1 FROM temp.found f WHERE f.path = i.path) ORDER BY i.id"
         )
-        return list(self._catalogue.rows(sql))
+        found = self._catalogue.rows(sql)
+        self._catalogue.texts(row[1:] for row in found)
+        return found
 
     def failed(self) -> list[tuple[str, str]]:
         """(path, reason) of the paths found that are known as failed."""

@@ -1,9 +1,11 @@
 """A collection under attack: full disks, two writers, readers meanwhile, damaged files."""
 
+import contextlib
 import errno
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -326,6 +328,35 @@ def test_what_may_not_be_read_is_named(piece, root):
             os._exit(0 if len(told) >= 2 and all("cannot be read" in t for t in told) else 2)
         assert os.waitpid(pid, 0)[1] == 0
         (path / piece).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["facts.key", "parts.number", "parts.bytes", "parts.images", "images.row", "images.path"],
+)
+def test_values_of_another_type_in_the_catalogue(column, root, tmp_path):
+    """SQLite keeps whatever is put into a column: none of it may surprise us."""
+    path, copy = tmp_path / "c", tmp_path / "copy"
+    Collection.build(root, path, COLOUR)
+    Collection.open(path).remove([3])
+    table, name = column.split(".")
+    for value in (b"\xff", "x", 1.5, float("inf"), -(2**40)):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(path, copy)
+        connection = sqlite3.connect(copy / "catalogue.sqlite")
+        connection.execute(f"UPDATE OR IGNORE {table} SET {name} = ?", (value,))
+        connection.commit()
+        connection.close()
+        for do in (
+            lambda: Collection.check(copy),
+            lambda: Collection.open(copy).info(),
+            lambda: Collection.open(copy).paths(range(10)),
+            lambda: Collection.open(copy).features(9),
+            lambda: Collection.open(copy).update(),
+            lambda: Collection.open(copy).compact(),
+        ):
+            with contextlib.suppress(CbirError):
+                do()
 
 
 def test_any_byte_altered_is_told_or_makes_no_difference(root, tmp_path):
