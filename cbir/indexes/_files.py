@@ -121,7 +121,9 @@ class Stored(ABC):
     def load_trained(cls, folder: str | Path) -> Self:
         """Read what `save_trained` wrote: an index without rows."""
         params, arrays = load_arrays(Path(folder), kind=f"{cls.kind}.trained")
-        return cls._restored_trained(params, arrays, Path(folder))
+        index = cls._restored_trained(params, arrays, Path(folder))
+        expect_names(arrays, index._trained_arrays(), Path(folder))
+        return index
 
     def load_rows(self, folder: str | Path, mmap: bool = True) -> Self:
         """Read what `save_rows` wrote, as an index that shares what this one has learned.

@@ -12,7 +12,7 @@ import pytest
 
 from cbir.errors import FormatError
 from cbir.indexes import INDEXES, load, load_trained
-from cbir.store import check_arrays, load_arrays
+from cbir.store import check_arrays, load_arrays, save_arrays
 from tests.indexes.cases import PAIRS, D, equal, lie, make, pick, random_rows
 
 pytestmark = pytest.mark.parametrize(("name", "metric"), PAIRS, ids=["-".join(p) for p in PAIRS])
@@ -169,6 +169,36 @@ def test_the_parts_of_a_file_are_not_taken_for_each_other(name, metric, tmp_path
     ):
         with pytest.raises(FormatError, match=r"manifest\.json"):
             call(tmp_path / folder)
+
+
+@pytest.mark.parametrize("key", ["d", "options", "knobs"])
+def test_lying_parameters_of_a_trained_state_are_refused(name, metric, tmp_path, key):
+    for value in (None, -1, "many", {"metric": "none"}):
+        make(name, metric).save_trained(tmp_path / "model")
+        path = tmp_path / "model" / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["params"][key] = value
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(FormatError, match=r"manifest\.json"):
+            load_trained(tmp_path / "model")
+
+
+def test_names_of_arrays_are_checked(name, metric, tmp_path):
+    index = make(name, metric, 40)
+    index.save_trained(tmp_path / "model")
+    index.save_rows(tmp_path / "rows")
+    for folder, call in (("model", load_trained), ("rows", index.load_rows)):
+        params, arrays = load_arrays(tmp_path / folder)
+        kind = json.loads((tmp_path / folder / "manifest.json").read_text())["kind"]
+        for changed in (
+            {**arrays, "more": np.zeros(3)},
+            {key: a for key, a in arrays.items() if key != max(arrays)} if arrays else None,
+            {key: a for key, a in arrays.items() if key != "ids"} if arrays else None,
+        ):
+            if changed is not None:
+                save_arrays(tmp_path / folder, kind=kind, params=params, arrays=changed)
+                with pytest.raises(FormatError, match=r"manifest\.json: holds"):
+                    call(tmp_path / folder)
 
 
 def test_rows_of_an_index_with_other_parameters_are_refused(name, metric, tmp_path):
