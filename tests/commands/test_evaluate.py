@@ -294,3 +294,9 @@ def test_a_region_outside_its_query_names_the_picture(built, tmp_path):
 def test_a_root_without_a_data_set_is_refused(built, tmp_path, protocol):
     done = run("evaluate", built, *protocol, "--root", tmp_path)
     assert done.code == 1 and "holidays" in done.error and "leave it out" in done.error
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(built, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    done = run("evaluate", built, "--report", tmp_path / "taken")
+    assert done.code == 1 and "taken" in done.error and "rank" not in done.err
