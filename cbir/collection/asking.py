@@ -62,6 +62,11 @@ def make_protocol(
     """
     if not collection.ntotal:
         raise ParameterError(f"evaluate: {collection.path} holds no images")
+    if root is not None and (spec in BY_LABELS or spec not in cards()):
+        raise ParameterError(
+            f"evaluate: root={str(root)!r} goes with the protocol of a data set "
+            f"({', '.join(_with_queries())}); name one, or leave it out"
+        )
     if spec is None or spec in BY_LABELS:
         return _by_labels(collection, spec, missing)
     if spec in cards():

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cbir.errors import ImageError
+from cbir.errors import ImageError, ParameterError
 from cbir.evaluation import Evaluator, Protocol
 from cbir.evaluation.curves import mean_curve
 
@@ -100,7 +100,8 @@ def evaluate_collection(
 
     Raises
     ------
-    ParameterError where no query has a positive; ImageError where an outside query can't be read.
+    ParameterError where no query has a positive or a region lies outside its picture; ImageError
+    where an outside query can't be read.
     """
     tell = progress or (lambda stage, done, total: None)
     depth = min(depth or protocol.depth, protocol.depth)
@@ -159,7 +160,10 @@ def rank_block(
     for row in np.flatnonzero(~stored):
         path = query_file(collection, protocol, int(block[row]))
         region = protocol.regions[block[row]] if protocol.regions else None
-        found = collection.search(path, k, region=region, n_threads=n_threads)
+        try:
+            found = collection.search(path, k, region=region, n_threads=n_threads)
+        except ParameterError as error:  # the region lies outside this picture
+            raise ParameterError(f"evaluate: {path}: {error}") from None
         scores[row], ids[row] = found.D[0], found.I[0]
     return scores, ids
 

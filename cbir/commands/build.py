@@ -17,6 +17,7 @@ from cbir.commands.changes import tell
 from cbir.commands.pictures import listed_pictures
 from cbir.commands.progress import Progress, set_up_logging
 from cbir.commands.running import Json, Quiet, Threads, UsageError, run
+from cbir.errors import ParameterError
 
 
 def build(
@@ -82,6 +83,8 @@ def build(
     if images and dataset:
         raise UsageError("give images once, as IMAGES or with -d.")
     pictures = listed_pictures(images or ([dataset] if dataset else []), files_from)
+    if out.exists() and not out.is_dir():
+        raise ParameterError(f"{out}: is a file, and a collection is a folder; name a new one")
     set_up_logging(quiet=quiet)
     from cbir.collection import Collection
     from cbir.recipe import Recipe

@@ -92,6 +92,8 @@ def evaluate(
         raise UsageError(f"--missing {missing!r}: expected error or count.")
     set_up_logging(quiet=quiet)
     opened = open_collection(path)
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)  # what can't be written is told before the work
     from cbir.collection import asking, measuring
 
     asked = asking.make_protocol(opened, protocol, root=root, missing=missing)  # type: ignore[arg-type]

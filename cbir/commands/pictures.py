@@ -77,12 +77,12 @@ def listed_pictures(arguments: Sequence[Path], files_from: Path | None) -> Path 
         raise UsageError("give images once: a folder, files, '-' or --files-from.")
     if files_from is not None:
         return read_list(files_from)
+    if lost := next((path for path in given if not os.path.lexists(path)), None):
+        raise ParameterError(f"{lost}: there is no such file or folder; nothing was done")
     if len(given) == 1 and not given[0].is_file():
         return given[0]
     if folder := next((path for path in given if path.is_dir()), None):
         raise UsageError(f"{folder} is a folder: give one folder, or files, not both.")
-    if lost := next((path for path in given if not os.path.lexists(path)), None):
-        raise ParameterError(f"{lost}: there is no such file; nothing was done")
     return given
 
 

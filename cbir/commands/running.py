@@ -137,6 +137,13 @@ def guarded(call: Callable[[], int | None], name: str) -> int:
         code = EXIT_INTERRUPTED
     except CbirError as error:
         code = fail(str(error))
+    except ImportError as error:  # the native code: not compiled, or CBIR_SIMD asks for what isn't
+        if "SIMD level" in str(error):
+            code = fail(f"CBIR_SIMD: {error}")
+        elif "'_core'" in str(error):
+            code = fail("the native code isn't compiled here; 'pip install .' or 'make build' does")
+        else:
+            raise
     except BrokenPipeError:
         # Whoever read our output has gone (| head). Nothing is left to say; the interpreter's
         # own flush at exit must not fail a second time.

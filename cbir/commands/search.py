@@ -162,7 +162,8 @@ def ask(
     hits: list[tuple[int, float]] = []
     if described.n_keypoints != 0 or looks_at_more_than_keypoints(collection):
         exclude = [own] if exclude_self and own is not None else None
-        found = collection.search(described, k, exclude=exclude, n_threads=n_threads)
+        most = min(k, max(1, collection.ntotal))  # room for more would be filled with no hits
+        found = collection.search(described, most, exclude=exclude, n_threads=n_threads)
         hits = [(int(i), float(s)) for s, i in zip(found.D[0], found.I[0], strict=True) if i >= 0]
     if described.n_keypoints == 0:
         left = "the other features answer alone" if hits else "nothing can be like it"

@@ -132,3 +132,10 @@ def test_another_recipe_is_told_in_a_line(built, pictures):
     done = run("build", pictures, "-o", built, "--recipe", "colour")
     assert done.code == 1
     assert "recipe" in done.error and len(done.error) < 300
+
+
+def test_a_file_where_the_collection_should_be(pictures, tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    done = run("build", pictures, "-o", tmp_path / "notes.txt", *TINY)
+    assert done.code == 1 and "notes.txt: is a file" in done.error
+    assert (tmp_path / "notes.txt").read_text() == "x"

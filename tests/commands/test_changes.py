@@ -223,6 +223,8 @@ def test_a_named_file_that_is_not_there_is_an_error(collection, folder, tmp_path
     target = ["-o", tmp_path / "new.cbir"] if name == "build" else [collection]
     done = run(name, *target, *files)
     assert done.code == 1 and "typo.jpg: there is no such file" in done.error
+    done = run(name, *target, files[1])
+    assert done.code == 1 and "typo.jpg: there is no such file" in done.error
     assert run("remove", collection, tmp_path / "typo.jpg").code == 1  # nor is it remembered
 
 

@@ -280,3 +280,23 @@ def test_a_wrong_command_line_is_exit_code_2(built):
     assert run("evaluate", built, "--missing", "perhaps").code == 2
     assert run("evaluate", built, "--queries", "0").code == 2
     assert run("evaluate", built, "--depth", "0").code == 2
+
+
+def test_a_region_outside_its_query_names_the_picture(built, tmp_path):
+    view(1, 0).save(tmp_path / "outside.png")
+    one = {"query": "outside.png", "relevant": ["ukbench00004.jpg"], "region": [900, 0, 5, 5]}
+    (tmp_path / "q.json").write_text(json.dumps({"queries": [one]}))
+    done = run("evaluate", built, "--protocol", tmp_path / "q.json")
+    assert done.code == 1 and "outside.png" in done.error and "no pixel" in done.error
+
+
+@pytest.mark.parametrize("protocol", [[], ["--protocol", "ukbench"]])
+def test_a_root_without_a_data_set_is_refused(built, tmp_path, protocol):
+    done = run("evaluate", built, *protocol, "--root", tmp_path)
+    assert done.code == 1 and "holidays" in done.error and "leave it out" in done.error
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(built, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    done = run("evaluate", built, "--report", tmp_path / "taken")
+    assert done.code == 1 and "taken" in done.error and "rank" not in done.err

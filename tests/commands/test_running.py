@@ -110,6 +110,21 @@ def test_a_reader_of_the_list_of_commands_that_leaves_is_no_traceback():
     assert done.returncode == 1 and done.stderr == ""
 
 
+def test_a_simd_level_that_is_none_is_an_error_in_a_line():
+    environment = os.environ | {"CBIR_SIMD": "fast"}
+    done = subprocess.run([*MODULE, "info"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stderr.startswith("error: CBIR_SIMD: ")
+    assert "'fast'" in done.stderr and "generic" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_native_code_that_is_not_compiled_is_said_in_a_line(capsys):
+    def call():
+        raise ImportError("cannot import name '_core' from 'cbir'")
+
+    assert running.guarded(call, "cbir info") == 1
+    assert "pip install ." in capsys.readouterr().err
+
+
 def test_expected_errors_are_one_line(capsys):
     def fail(error):
         def call():

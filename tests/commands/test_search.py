@@ -194,3 +194,9 @@ def test_a_region_outside_one_picture_does_not_cost_the_others(built, pictures, 
 def test_a_montage_that_cannot_be_written_is_refused_before_the_search(built, pictures, name):
     done = run("search", built, pictures / "ukbench00000.jpg", "--montage", name)
     assert done.code == 2 and done.out == "" and ".png" in done.error
+
+
+def test_k_beyond_all_measure_gives_all(built, pictures):
+    done = run("search", built, pictures / "ukbench00000.jpg", "-k", 10**23, "--json")
+    assert done.code == 0, done.err
+    assert len(done.json["queries"][0]["results"]) == 32
