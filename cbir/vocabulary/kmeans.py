@@ -39,7 +39,7 @@ from cbir.vocabulary._hierarchical import hierarchical_start
 
 INITS = ("k-means++", "hierarchical", "random")
 
-DESCRIPTORS_PER_WORD = 25
+DESCRIPTORS_PER_WORD = 10
 """n_words="auto" gives one word for so many descriptors: fewer, and most words would be noise."""
 
 MOST_AUTO_WORDS = 20_000
@@ -91,7 +91,7 @@ class KMeans:
         self,
         n_words: Annotated[
             Annotated[int, Field(ge=1, le=10_000_000)] | Literal["auto"],
-            Field(description="visual words; auto: 1 for 25 descriptors, at most 20000"),
+            Field(description="visual words; auto: 1 for 10 descriptors, at most 20000"),
         ],
         *,
         n_iter: Annotated[
@@ -126,10 +126,10 @@ class KMeans:
     def words_for(self, n: int) -> int:
         """Give the number of words that `fit` makes of `n` descriptors.
 
-        That is n_words, or with "auto" one for every 25 descriptors: 1 to 20,000.
+        That is n_words, or with "auto" one for every 10 descriptors: 1 to 20,000.
 
         >>> KMeans("auto").words_for(2_500), KMeans("auto").words_for(525_298)
-        (100, 20000)
+        (250, 20000)
         """
         if isinstance(self.n_words, str):
             if self.n_words != "auto":

@@ -13,23 +13,23 @@ from cbir.vocabulary import KMeans
     ("descriptors", "words"),
     [
         (0, 1),
-        (24, 1),
-        (49, 1),
-        (50, 2),
+        (9, 1),
+        (19, 1),
+        (20, 2),
         (525_298, 20_000),
-        (500_000, 20_000),
-        (499_999, 19_999),
+        (200_000, 20_000),
+        (199_999, 19_999),
         (10**9, 20_000),
     ],
 )
-def test_one_word_for_25_descriptors_up_to_20000(descriptors, words):
+def test_one_word_for_10_descriptors_up_to_20000(descriptors, words):
     assert KMeans("auto").words_for(descriptors) == words
     assert KMeans(64).words_for(descriptors) == 64
 
 
 def test_the_sample_follows_the_words():
-    assert KMeans("auto").sample_size(2_500) == 2_500  # 100 words could use 25,600
-    assert KMeans("auto", max_points_per_word=10).sample_size(2_500) == 1_000
+    assert KMeans("auto").sample_size(2_500) == 2_500  # 250 words could use 64,000
+    assert KMeans("auto", max_points_per_word=5).sample_size(2_500) == 1_250
     assert KMeans(8).sample_size(10**6) == 8 * 256
     assert KMeans(8, max_points_per_word=0).sample_size(10**6) == 10**6
 
@@ -37,10 +37,10 @@ def test_the_sample_follows_the_words():
 def test_fit_chooses_by_all_descriptors_and_says_so(caplog):
     x = np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32)
     with caplog.at_level(logging.INFO, logger="cbir"):
-        assert KMeans("auto", n_iter=1).fit(x).centroids_.shape == (20, 4)
-    assert "20 words" in caplog.text
-    drawn = KMeans("auto", n_iter=1, max_points_per_word=10).fit(x, drawn_from=1_250)
-    assert drawn.centroids_.shape == (50, 4)
+        assert KMeans("auto", n_iter=1).fit(x).centroids_.shape == (50, 4)
+    assert "50 words" in caplog.text
+    drawn = KMeans("auto", n_iter=1, max_points_per_word=4).fit(x, drawn_from=1_250)
+    assert drawn.centroids_.shape == (125, 4)
     caplog.clear()
     KMeans(5, n_iter=1).fit(x)
     assert not caplog.text
