@@ -69,7 +69,7 @@ def build(
     layout: Layout,
     recipe: Recipe,
     *,
-    labels: PathLike,
+    labels: PathLike | None,
     n_threads: int,
     strict: bool,
     prune: bool,
@@ -77,7 +77,7 @@ def build(
     progress: Progress | None,
 ) -> BuildReport:
     """Do what `Collection.build` says."""
-    spec = stored_spec(labels)
+    spec = None if labels is None else stored_spec(labels)
     files: list[Path] | None = None
     if isinstance(images, str | os.PathLike):
         root = Path(images)
@@ -96,6 +96,8 @@ def build(
         writer.change_recipe()
         if files is not None and writer.finished:
             root = image_root(layout, writer.catalogue)
+        if spec is None:
+            spec = stored_spec(writer.catalogue.facts.get("labels", "none"))
         facts = {
             "image_root": root.resolve().as_posix(),
             "image_root_relative": _relative(root, layout.folder),

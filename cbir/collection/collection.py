@@ -64,7 +64,7 @@ class Collection:
         path: PathLike,
         recipe: str | Path | Recipe,
         *,
-        labels: PathLike = "none",
+        labels: PathLike | None = None,
         n_threads: int = 0,
         strict: bool = False,
         prune: bool = False,
@@ -82,7 +82,8 @@ class Collection:
         path : folder of the collection; made if it isn't there.
         recipe : name, TOML file or `Recipe`; must be the one the collection was made under, except
             for its name, fusion, re-rankers and search knobs, which a later build may change.
-        labels : "ukbench", "folders", "none", or a CSV file (`cbir.datasets.resolve_labels`).
+        labels : "ukbench", "folders", "none", or a CSV file (`cbir.datasets.resolve_labels`); None
+            keeps to what an earlier build was told, at first "none".
         n_threads : 0 takes all this process may use. The result does not depend on it.
         strict : stop at the first picture that can't be used, instead of recording it.
         prune : take out images whose file is gone; without it they stay, and the report counts

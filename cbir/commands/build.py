@@ -58,13 +58,13 @@ def build(
         ),
     ] = None,
     labels: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="ukbench|folders|none|FILE.csv",
             help="What the images show: four in a row the same object, one folder per class, "
-            "nothing known, or a table of path,label.",
+            "nothing known, or a table of path,label; left out: as before, at first none.",
         ),
-    ] = "none",
+    ] = None,
     threads: Threads = 0,
     seed: Annotated[
         int | None,

@@ -236,6 +236,12 @@ def test_what_was_pruned_is_not_counted_as_kept(collection, folder):
 
 
 def test_other_labels_are_a_change_that_is_told(collection, folder):
-    done = run("build", folder, "-o", collection, *TINY)
+    none = ["--labels", "none"]
+    done = run("build", folder, "-o", collection, *TINY, *none)
     assert "nothing changed" not in done.out and "12 with another label" in done.out
+    assert "nothing changed" in run("build", folder, "-o", collection, *TINY, *none).out
+
+
+def test_a_build_that_says_nothing_of_labels_keeps_them(collection, folder):
     assert "nothing changed" in run("build", folder, "-o", collection, *TINY).out
+    assert run("info", collection, "--json").json["labels"] == "ukbench"
