@@ -268,7 +268,7 @@ def test_no_descriptors_at_all():
 def test_words_follow_the_descriptors():
     channel = Channel(Recipe.load("bow"), "main")
     batches = batches_for(channel)
-    assert channel.fit(batches).vectors(next(iter(batches))).n_words == batches.total // 25
+    assert channel.fit(batches).vectors(next(iter(batches))).n_words == batches.total // 10
 
 
 def test_too_few_pictures_for_a_pca():
