@@ -45,6 +45,7 @@ def test_unknown_level_is_an_error_that_names_what_there_is(level):
     assert "generic" in run.stderr
 
 
+@pytest.mark.skipif("CBIR_SANITIZE" in os.environ, reason="an emulator can't run a sanitizer")
 def test_level_that_the_cpu_lacks_is_an_error():
     missing, emulator = {"avx2", "avx512", "avx512v"} - set(_core.simd_levels()), []
     if not missing:
